@@ -1,0 +1,2 @@
+//! The `eddyline` binary.
+fn main() {}

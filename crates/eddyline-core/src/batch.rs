@@ -1,0 +1,215 @@
+//! What travels on an edge: batches of records, their type erased.
+//!
+//! A [`Batch`] is opened by the operator that receives it, which knows the type of its edge. Every batch carries
+//! the creation time of its oldest record (for latency) and, while it is between operators, a
+//! [`Reservation`] of its bytes.
+
+use crate::account::Reservation;
+use crate::data::{Data, DecodeError, Reader};
+use crate::error::{Error, Result};
+use crate::time::EventTime;
+use std::any::Any;
+
+/// A value and the event time it belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record<T> {
+    /// The value.
+    pub value: T,
+    /// Milliseconds since the epoch; `i64::MIN` if the record has no event time.
+    pub timestamp: EventTime,
+}
+
+impl<T> Record<T> {
+    /// A record of `value` at `timestamp`.
+    pub fn new(value: T, timestamp: EventTime) -> Self {
+        Record { value, timestamp }
+    }
+}
+
+/// A vector of records whose type is known to its producer and its consumer alone.
+pub trait AnyRows: Send {
+    /// The number of records.
+    fn rows(&self) -> usize;
+    /// The bytes the records occupy, heap included.
+    fn memory_bytes(&self) -> usize;
+    /// Appends the encoded records.
+    fn encode(&self, out: &mut Vec<u8>);
+    /// A deep copy.
+    fn clone_rows(&self) -> Box<dyn AnyRows>;
+    /// For downcasting to `Vec<Record<T>>`.
+    fn as_any_mut(&mut self) -> &mut dyn Any;
+    /// For downcasting to `Vec<Record<T>>`.
+    fn as_any(&self) -> &dyn Any;
+}
+
+impl<T: Data> AnyRows for Vec<Record<T>> {
+    fn rows(&self) -> usize {
+        self.len()
+    }
+
+    fn memory_bytes(&self) -> usize {
+        let flat = self.len() * size_of::<Record<T>>();
+        if T::HAS_HEAP { flat + self.iter().map(|record| record.value.heap_bytes()).sum::<usize>() } else { flat }
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        for record in self {
+            out.extend_from_slice(&record.timestamp.to_le_bytes());
+            record.value.encode(out);
+        }
+    }
+
+    fn clone_rows(&self) -> Box<dyn AnyRows> {
+        Box::new(self.clone())
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// Decodes `count` rows that [`AnyRows::encode`] wrote; one instance of this function per row type.
+pub type DecodeRows = fn(count: usize, input: &mut Reader<'_>) -> Result<Box<dyn AnyRows>, DecodeError>;
+
+/// The [`DecodeRows`] of row type `T`.
+pub fn decode_rows<T: Data>(count: usize, input: &mut Reader<'_>) -> Result<Box<dyn AnyRows>, DecodeError> {
+    // A count from outside must not make us allocate more than the input could hold.
+    let mut rows: Vec<Record<T>> = Vec::with_capacity(count.min(input.remaining() / 8 + 1));
+    for _ in 0..count {
+        let timestamp = i64::from_le_bytes(input.array()?);
+        rows.push(Record { value: T::decode(input)?, timestamp });
+    }
+    Ok(Box::new(rows))
+}
+
+/// The records of a batch.
+#[derive(Default)]
+pub enum Body {
+    /// No records.
+    #[default]
+    Empty,
+    /// Typed rows.
+    Rows(Box<dyn AnyRows>),
+    /// A columnar batch.
+    #[cfg(feature = "arrow")]
+    Arrow(arrow_array::RecordBatch),
+}
+
+/// Records that travel together, at one tick.
+#[derive(Default)]
+pub struct Batch {
+    /// The records.
+    pub body: Body,
+    /// When the oldest record was created: wall time in microseconds since the epoch, 0 if unknown.
+    pub created_micros: u64,
+    reservation: Option<Reservation>,
+}
+
+impl Batch {
+    /// A batch of typed rows.
+    pub fn from_rows<T: Data>(rows: Vec<Record<T>>, created_micros: u64) -> Self {
+        Batch { body: Body::Rows(Box::new(rows)), created_micros, reservation: None }
+    }
+
+    /// A batch of a given body.
+    pub fn new(body: Body, created_micros: u64) -> Self {
+        Batch { body, created_micros, reservation: None }
+    }
+
+    /// The number of records.
+    pub fn len(&self) -> usize {
+        match &self.body {
+            Body::Empty => 0,
+            Body::Rows(rows) => rows.rows(),
+            #[cfg(feature = "arrow")]
+            Body::Arrow(batch) => batch.num_rows(),
+        }
+    }
+
+    /// Whether the batch has no records.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bytes the records occupy.
+    pub fn memory_bytes(&self) -> usize {
+        match &self.body {
+            Body::Empty => 0,
+            Body::Rows(rows) => rows.memory_bytes(),
+            #[cfg(feature = "arrow")]
+            Body::Arrow(batch) => batch.get_array_memory_size(),
+        }
+    }
+
+    /// The rows, if they are of type `T`.
+    pub fn rows_mut<T: Data>(&mut self) -> Result<&mut Vec<Record<T>>> {
+        match &mut self.body {
+            Body::Rows(rows) => rows.as_any_mut().downcast_mut().ok_or_else(|| wrong_type::<T>("rows of another type")),
+            _ => Err(wrong_type::<T>("no rows")),
+        }
+    }
+
+    /// Takes the rows out; an empty batch gives no rows.
+    pub fn take_rows<T: Data>(&mut self) -> Result<Vec<Record<T>>> {
+        if matches!(self.body, Body::Empty) { Ok(Vec::new()) } else { Ok(std::mem::take(self.rows_mut::<T>()?)) }
+    }
+
+    /// Puts the batch's bytes on an account; they are uncounted when the batch is dropped.
+    pub fn reserve(&mut self, reservation: Reservation) {
+        self.reservation = Some(reservation);
+    }
+
+    /// Takes the reservation off the batch.
+    pub fn take_reservation(&mut self) -> Option<Reservation> {
+        self.reservation.take()
+    }
+
+    /// The reservation the batch holds.
+    pub fn reservation(&self) -> Option<&Reservation> {
+        self.reservation.as_ref()
+    }
+}
+
+impl Clone for Batch {
+    fn clone(&self) -> Self {
+        let body = match &self.body {
+            Body::Empty => Body::Empty,
+            Body::Rows(rows) => Body::Rows(rows.clone_rows()),
+            #[cfg(feature = "arrow")]
+            Body::Arrow(batch) => Body::Arrow(batch.clone()),
+        };
+        let reservation = self.reservation.as_ref().map(|held| held.another(held.bytes()));
+        Batch { body, created_micros: self.created_micros, reservation }
+    }
+}
+
+fn wrong_type<T>(found: &str) -> Error {
+    Error::internal(format!("an edge of {} carried {found}", std::any::type_name::<T>()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_survive_encoding() {
+        let rows = vec![Record::new((7u64, "a".to_string()), 1), Record::new((8, String::new()), -5)];
+        let mut bytes = Vec::new();
+        AnyRows::encode(&rows, &mut bytes);
+        let mut back = decode_rows::<(u64, String)>(2, &mut Reader::new(&bytes)).unwrap();
+        assert_eq!(back.as_any_mut().downcast_mut::<Vec<Record<(u64, String)>>>().unwrap(), &rows);
+        assert!(decode_rows::<(u64, String)>(3, &mut Reader::new(&bytes)).is_err());
+        assert!(decode_rows::<(u64, String)>(usize::MAX, &mut Reader::new(&bytes)).is_err());
+    }
+
+    #[test]
+    fn a_batch_of_another_type_is_an_error() {
+        let mut batch = Batch::from_rows(vec![Record::new(1u32, 0)], 0);
+        assert!(batch.rows_mut::<u64>().is_err());
+        assert_eq!(batch.take_rows::<u32>().unwrap().len(), 1);
+    }
+}
