@@ -5,12 +5,20 @@
 //! [`Reservation`] of its bytes.
 
 use crate::account::Reservation;
-use crate::data::{Data, DecodeError, Reader};
+use crate::data::{Data, DecodeError, Reader, capacity_for};
 use crate::error::{Error, Result};
 use crate::time::EventTime;
 use std::any::Any;
 
 /// A value and the event time it belongs to.
+///
+/// # Examples
+/// ```
+/// use eddyline_core::Record;
+///
+/// let record = Record::new("click", 1_700_000_000_000);
+/// assert_eq!((record.value, record.timestamp), ("click", 1_700_000_000_000));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record<T> {
     /// The value.
@@ -36,6 +44,8 @@ pub trait AnyRows: Send {
     fn encode(&self, out: &mut Vec<u8>);
     /// A deep copy.
     fn clone_rows(&self) -> Box<dyn AnyRows>;
+    /// Takes the first `rows` records off.
+    fn split_front(&mut self, rows: usize) -> Box<dyn AnyRows>;
     /// For downcasting to `Vec<Record<T>>`.
     fn as_any_mut(&mut self) -> &mut dyn Any;
     /// For downcasting to `Vec<Record<T>>`.
@@ -49,7 +59,11 @@ impl<T: Data> AnyRows for Vec<Record<T>> {
 
     fn memory_bytes(&self) -> usize {
         let flat = self.len() * size_of::<Record<T>>();
-        if T::HAS_HEAP { flat + self.iter().map(|record| record.value.heap_bytes()).sum::<usize>() } else { flat }
+        if T::HAS_HEAP {
+            flat + self.iter().map(|record| record.value.heap_bytes()).sum::<usize>()
+        } else {
+            flat
+        }
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
@@ -61,6 +75,11 @@ impl<T: Data> AnyRows for Vec<Record<T>> {
 
     fn clone_rows(&self) -> Box<dyn AnyRows> {
         Box::new(self.clone())
+    }
+
+    fn split_front(&mut self, rows: usize) -> Box<dyn AnyRows> {
+        let rest = self.split_off(rows.min(self.len()));
+        Box::new(std::mem::replace(self, rest))
     }
 
     fn as_any_mut(&mut self) -> &mut dyn Any {
@@ -76,9 +95,11 @@ impl<T: Data> AnyRows for Vec<Record<T>> {
 pub type DecodeRows = fn(count: usize, input: &mut Reader<'_>) -> Result<Box<dyn AnyRows>, DecodeError>;
 
 /// The [`DecodeRows`] of row type `T`.
+///
+/// # Errors
+/// If the bytes are not `count` such rows.
 pub fn decode_rows<T: Data>(count: usize, input: &mut Reader<'_>) -> Result<Box<dyn AnyRows>, DecodeError> {
-    // A count from outside must not make us allocate more than the input could hold.
-    let mut rows: Vec<Record<T>> = Vec::with_capacity(count.min(input.remaining() / 8 + 1));
+    let mut rows: Vec<Record<T>> = Vec::with_capacity(capacity_for::<Record<T>>(count, input.remaining()));
     for _ in 0..count {
         let timestamp = i64::from_le_bytes(input.array()?);
         rows.push(Record { value: T::decode(input)?, timestamp });
@@ -100,6 +121,24 @@ pub enum Body {
 }
 
 /// Records that travel together, at one tick.
+///
+/// # Examples
+/// ```
+/// use eddyline_core::{Batch, Record};
+///
+/// let mut batch = Batch::from_rows(vec![Record::new(1u64, 10), Record::new(2, 20)], 0);
+/// assert_eq!(batch.len(), 2);
+/// assert_eq!(batch.memory_bytes(), 2 * size_of::<Record<u64>>());
+///
+/// // Only the operator at the other end of the edge knows the type.
+/// assert!(batch.rows_mut::<String>().is_err());
+/// for record in batch.rows_mut::<u64>()? {
+///     record.value += 1;
+/// }
+/// assert_eq!(batch.take_rows::<u64>()?[1], Record::new(3, 20));
+/// assert!(batch.is_empty());
+/// # Ok::<(), eddyline_core::Error>(())
+/// ```
 #[derive(Default)]
 pub struct Batch {
     /// The records.
@@ -113,6 +152,12 @@ impl Batch {
     /// A batch of typed rows.
     pub fn from_rows<T: Data>(rows: Vec<Record<T>>, created_micros: u64) -> Self {
         Batch { body: Body::Rows(Box::new(rows)), created_micros, reservation: None }
+    }
+
+    /// A batch of columns.
+    #[cfg(feature = "arrow")]
+    pub fn from_arrow(columns: arrow_array::RecordBatch, created_micros: u64) -> Self {
+        Batch { body: Body::Arrow(columns), created_micros, reservation: None }
     }
 
     /// A batch of a given body.
@@ -141,21 +186,61 @@ impl Batch {
             Body::Empty => 0,
             Body::Rows(rows) => rows.memory_bytes(),
             #[cfg(feature = "arrow")]
-            Body::Arrow(batch) => batch.get_array_memory_size(),
+            Body::Arrow(batch) => crate::columnar::batch_bytes(batch),
         }
     }
 
     /// The rows, if they are of type `T`.
+    ///
+    /// # Errors
+    /// If the batch carries something else: an error in the wiring of the graph.
     pub fn rows_mut<T: Data>(&mut self) -> Result<&mut Vec<Record<T>>> {
         match &mut self.body {
-            Body::Rows(rows) => rows.as_any_mut().downcast_mut().ok_or_else(|| wrong_type::<T>("rows of another type")),
+            Body::Rows(rows) => {
+                rows.as_any_mut().downcast_mut().ok_or_else(|| wrong_type::<T>("rows of another type"))
+            }
             _ => Err(wrong_type::<T>("no rows")),
         }
     }
 
     /// Takes the rows out; an empty batch gives no rows.
+    ///
+    /// # Errors
+    /// If the batch carries something else: an error in the wiring of the graph.
     pub fn take_rows<T: Data>(&mut self) -> Result<Vec<Record<T>>> {
-        if matches!(self.body, Body::Empty) { Ok(Vec::new()) } else { Ok(std::mem::take(self.rows_mut::<T>()?)) }
+        if matches!(self.body, Body::Empty) {
+            Ok(Vec::new())
+        } else {
+            Ok(std::mem::take(self.rows_mut::<T>()?))
+        }
+    }
+
+    /// Takes the first `rows` records off as a batch of their own; the reservation stays with the rest.
+    pub fn split_front(&mut self, rows: usize) -> Batch {
+        let body = match &mut self.body {
+            Body::Empty => Body::Empty,
+            Body::Rows(all) => Body::Rows(all.split_front(rows)),
+            #[cfg(feature = "arrow")]
+            Body::Arrow(batch) => {
+                let front = batch.slice(0, rows.min(batch.num_rows()));
+                *batch = batch.slice(front.num_rows(), batch.num_rows() - front.num_rows());
+                Body::Arrow(front)
+            }
+        };
+        Batch::new(body, self.created_micros)
+    }
+
+    /// The columns, if the batch is columnar.
+    ///
+    /// # Errors
+    /// If it carries rows or nothing at all.
+    #[cfg(feature = "arrow")]
+    pub fn arrow(&self) -> Result<&arrow_array::RecordBatch> {
+        match &self.body {
+            Body::Arrow(columns) => Ok(columns),
+            Body::Rows(_) => Err(wrong_type::<arrow_array::RecordBatch>("rows")),
+            Body::Empty => Err(wrong_type::<arrow_array::RecordBatch>("an empty batch")),
+        }
     }
 
     /// Puts the batch's bytes on an account; they are uncounted when the batch is dropped.

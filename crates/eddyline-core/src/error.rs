@@ -35,6 +35,18 @@ pub enum ErrorKind {
 }
 
 /// What went wrong, where, and what to do about it.
+///
+/// # Examples
+/// ```
+/// use eddyline_core::{Error, ErrorKind};
+///
+/// let error = Error::storage("cannot write the checkpoint")
+///     .with_detail("disk full")
+///     .with_hint("free some space");
+/// assert_eq!(error.kind(), ErrorKind::Storage);
+/// assert_eq!(error.to_string(), "cannot write the checkpoint (disk full)");
+/// assert_eq!(error.report(), "error: cannot write the checkpoint\n  where: disk full\n  try: free some space");
+/// ```
 #[derive(Debug, Clone)]
 pub struct Error(Box<Inner>);
 

@@ -11,6 +11,21 @@ use std::cell::RefCell;
 /// A type by which records can be partitioned and state can be kept.
 ///
 /// Blanket-implemented for every [`Data`] type with exact equality; floats are excluded because they have none.
+///
+/// # Examples
+/// ```
+/// use eddyline_core::{Data, Key, key_group_of};
+///
+/// #[derive(Clone, PartialEq, Eq, Data)]
+/// struct Customer(u64);
+///
+/// fn group_of<K: Key>(key: &K) -> u32 {
+///     key_group_of(key.stable_hash(), 128)
+/// }
+///
+/// // Equal bytes, equal group: in every process and every version of the program.
+/// assert_eq!(group_of(&Customer(7)), group_of(&7u64));
+/// ```
 pub trait Key: Data + Eq {}
 
 impl<T: Data + Eq> Key for T {}
@@ -29,7 +44,7 @@ thread_local! {
 }
 
 /// Hashes any encodable value by its canonical bytes, reusing one buffer per thread.
-pub(crate) fn hash_encoded<T: Data + ?Sized>(value: &T) -> u64 {
+pub(crate) fn hash_encoded<T: Data>(value: &T) -> u64 {
     SCRATCH.with(|scratch| match scratch.try_borrow_mut() {
         Ok(mut buffer) => {
             buffer.clear();
@@ -51,6 +66,17 @@ pub fn key_group_of(hash: u64, max_parallelism: u32) -> KeyGroup {
 }
 
 /// The contiguous key groups that one operator instance owns.
+///
+/// # Examples
+/// ```
+/// use eddyline_core::{KeyGroupRange, key::owner_of};
+///
+/// let range = KeyGroupRange::of_instance(128, 3, 1);
+/// assert_eq!(range, KeyGroupRange { start: 43, end: 86 });
+/// assert_eq!(range.len(), 43);
+/// assert!(range.contains(43) && !range.contains(86));
+/// assert_eq!(owner_of(43, 128, 3), 1);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyGroupRange {
     /// The first group owned.

@@ -10,6 +10,8 @@ extern crate self as eddyline_core;
 pub mod account;
 pub mod batch;
 pub mod clock;
+#[cfg(feature = "arrow")]
+mod columnar;
 pub mod data;
 pub mod error;
 pub mod key;

@@ -1,7 +1,7 @@
 //! [`Data`] for options, sequences, maps, tuples and boxes.
 
-use super::value::mismatch;
-use super::{Data, DataType, DecodeError, Reader, Value, write_count};
+use super::value::{item_from_value, mismatch};
+use super::{Data, DataType, DecodeError, Reader, Value, decode_element, encode_element, write_count};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -23,7 +23,9 @@ impl<T: Data> Data for Option<T> {
         match input.byte()? {
             0 => Ok(None),
             1 => Ok(Some(T::decode(input)?)),
-            other => Err(DecodeError::new(format!("0 or 1 expected before an optional value, {other} found"))),
+            other => {
+                Err(DecodeError::new(format!("0 or 1 expected before an optional value, {other} found")))
+            }
         }
     }
     fn from_value(value: Value) -> Result<Self, DecodeError> {
@@ -38,32 +40,46 @@ impl<T: Data> Data for Option<T> {
     }
 }
 
-/// Reads `count` elements without trusting the count for an allocation.
-fn decode_items<T: Data, C: Extend<T> + Default>(input: &mut Reader<'_>) -> Result<C, DecodeError> {
-    let count = input.count()?;
-    let mut items = C::default();
-    for _ in 0..count {
-        items.extend(std::iter::once(T::decode(input)?));
-    }
-    Ok(items)
+fn decode_items<T: Data>(input: &mut Reader<'_>) -> Result<Vec<T>, DecodeError> {
+    let count = input.element_count()?;
+    T::decode_elements(count, input)
 }
 
 fn items_from_value<T: Data, C: FromIterator<T>>(value: Value) -> Result<C, DecodeError> {
     match value {
         Value::List(items) => items.into_iter().map(T::from_value).collect(),
+        Value::Bytes(bytes) => {
+            bytes.into_iter().map(|byte| T::from_value(Value::UInt(u128::from(byte), 8))).collect()
+        }
         other => Err(mismatch("list", &other)),
     }
 }
 
+fn encode_vec<T: Data>(items: &[T], out: &mut Vec<u8>) {
+    T::encode_elements(items, out);
+}
+
+fn encode_deque<T: Data>(items: &VecDeque<T>, out: &mut Vec<u8>) {
+    let (front, back) = items.as_slices();
+    T::encode_elements(front, out);
+    T::encode_elements(back, out);
+}
+
+fn encode_set<T: Data>(items: &BTreeSet<T>, out: &mut Vec<u8>) {
+    for item in items {
+        T::encode_elements(std::slice::from_ref(item), out);
+    }
+}
+
 macro_rules! sequences {
-    ($($type:ident $(, $bound:ident)?;)*) => {$(
+    ($($type:ident, $encode:ident $(, $bound:ident)?;)*) => {$(
         impl<T: Data $(+ $bound)?> Data for $type<T> {
-            fn schema() -> DataType { DataType::List(Box::new(T::schema())) }
+            fn schema() -> DataType { T::sequence_schema() }
             fn encode(&self, out: &mut Vec<u8>) {
                 write_count(self.len(), out);
-                for item in self { item.encode(out); }
+                $encode(self, out);
             }
-            fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> { decode_items(input) }
+            fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> { Ok($type::from_iter(decode_items(input)?)) }
             fn from_value(value: Value) -> Result<Self, DecodeError> { items_from_value(value) }
             fn heap_bytes(&self) -> usize {
                 let flat = self.len() * size_of::<T>();
@@ -73,7 +89,7 @@ macro_rules! sequences {
     )*};
 }
 
-sequences! { Vec; VecDeque; BTreeSet, Ord; }
+sequences! { Vec, encode_vec; VecDeque, encode_deque; BTreeSet, encode_set, Ord; }
 
 impl<K: Data + Ord, V: Data> Data for BTreeMap<K, V> {
     fn schema() -> DataType {
@@ -82,23 +98,27 @@ impl<K: Data + Ord, V: Data> Data for BTreeMap<K, V> {
     fn encode(&self, out: &mut Vec<u8>) {
         write_count(self.len(), out);
         for (key, value) in self {
-            key.encode(out);
-            value.encode(out);
+            encode_element(out, |out| {
+                key.encode(out);
+                value.encode(out);
+            });
         }
     }
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let count = input.count()?;
+        let count = input.element_count()?;
         let mut entries = BTreeMap::new();
         for _ in 0..count {
-            entries.insert(K::decode(input)?, V::decode(input)?);
+            let (key, value) = decode_element(input, |input| Ok((K::decode(input)?, V::decode(input)?)))?;
+            entries.insert(key, value);
         }
         Ok(entries)
     }
     fn from_value(value: Value) -> Result<Self, DecodeError> {
         match value {
-            Value::Map(entries) => {
-                entries.into_iter().map(|(key, value)| Ok((K::from_value(key)?, V::from_value(value)?))).collect()
-            }
+            Value::Map(entries) => entries
+                .into_iter()
+                .map(|(key, value)| Ok((K::from_value(key)?, V::from_value(value)?)))
+                .collect(),
             other => Err(mismatch("map", &other)),
         }
     }
@@ -126,7 +146,8 @@ impl<T: Data, const N: usize> Data for [T; N] {
         items.try_into().map_err(|_| DecodeError::new("wrong number of array elements"))
     }
     fn from_value(value: Value) -> Result<Self, DecodeError> {
-        let items = value.into_tuple(N)?.into_iter().map(T::from_value).collect::<Result<Vec<_>, _>>()?;
+        let mut values = value.into_tuple(N)?.into_iter();
+        let items = (0..N).map(|index| item_from_value(&mut values, index)).collect::<Result<Vec<T>, _>>()?;
         items.try_into().map_err(|_| DecodeError::new("wrong number of array elements"))
     }
     fn heap_bytes(&self) -> usize {
@@ -159,7 +180,7 @@ macro_rules! tuples {
             fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> { Ok(($($name::decode(input)?,)+)) }
             fn from_value(value: Value) -> Result<Self, DecodeError> {
                 let mut items = value.into_tuple($count)?.into_iter();
-                Ok(($($name::from_value(items.next().expect("invariant: the tuple was counted"))?,)+))
+                Ok(($(item_from_value::<$name>(&mut items, $index)?,)+))
             }
             fn heap_bytes(&self) -> usize { 0 $(+ self.$index.heap_bytes())+ }
         }

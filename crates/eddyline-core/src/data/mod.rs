@@ -3,21 +3,70 @@
 //! The encoding is positional and little-endian, without tags: integers and floats at their width, `bool` as one
 //! byte, `String`, `Vec<u8>` and sequences as a `u32` count followed by their elements, `Option` as one byte
 //! followed by the value if it is there, structs as their fields in order, enums as a `u32` variant number
-//! followed by the variant's fields. It is only ever read with the schema of its writer at hand: the same schema
+//! followed by the variant's fields. An element of a sequence or map that takes no bytes (the unit value, say) has
+//! a zero byte in its place, so that a count can never be larger than what follows it. The encoding is a
+//! persistent format: it is frozen, and golden tests hold it. It is only ever read with the schema of its writer at hand: the same schema
 //! decodes directly ([`Data::decode`]); another one goes through [`Value`] and [`Data::from_value`], which follow
 //! the evolution rules there.
 
 mod collections;
+mod json;
 mod primitives;
 mod schema;
 mod value;
 
+#[cfg(test)]
+mod tests;
+
 pub use schema::{DataType, Field, Variant};
-pub use value::{Value, field_from_value};
+pub use value::{Value, field_from_value, item_from_value, unknown_variant_number};
 
 use std::fmt;
 
 /// A type whose values travel between operators and live in state. Derive it with `#[derive(Data)]`.
+///
+/// # Examples
+/// ```
+/// use eddyline_core::{Data, data};
+///
+/// #[derive(Debug, Clone, PartialEq, Data)]
+/// struct Visit {
+///     page: String,
+///     millis: u32,
+/// }
+///
+/// let visit = Visit { page: "/".into(), millis: 7 };
+/// let bytes = data::to_bytes(&visit);
+/// assert_eq!(bytes, [1, 0, 0, 0, b'/', 7, 0, 0, 0]);
+/// assert_eq!(data::from_bytes::<Visit>(&bytes)?, visit);
+///
+/// // A later version of the program: a field renamed and widened, another one added.
+/// #[derive(Debug, Clone, PartialEq, Data)]
+/// struct VisitToday {
+///     page: String,
+///     #[data(alias = "millis")]
+///     duration_millis: u64,
+///     referrer: Option<String>,
+/// }
+///
+/// let today: VisitToday = data::from_bytes_of(&bytes, &Visit::schema())?;
+/// assert_eq!(today, VisitToday { page: "/".into(), duration_millis: 7, referrer: None });
+/// # Ok::<(), eddyline_core::DecodeError>(())
+/// ```
+///
+/// What cannot be encoded is refused when the program is compiled:
+///
+/// ```compile_fail
+/// #[derive(Clone, eddyline_core::Data)]
+/// struct Tree {
+///     children: Vec<Tree>,
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not `Data`: it cannot travel between operators or live in state",
+    label = "not `Data`",
+    note = "put `#[derive(Clone, Data)]` on the type; for maps and sets take `BTreeMap` and `BTreeSet`"
+)]
 pub trait Data: Clone + Send + 'static + Sized {
     /// Whether values own heap memory; lets accounting skip types that do not.
     const HAS_HEAP: bool = true;
@@ -29,6 +78,9 @@ pub trait Data: Clone + Send + 'static + Sized {
     fn encode(&self, out: &mut Vec<u8>);
 
     /// Reads a value that [`Data::encode`] of the same schema wrote.
+    ///
+    /// # Errors
+    /// If the bytes are none that `encode` writes; never panics, and allocates no more than in proportion to them.
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError>;
 
     /// Builds the value from one that was read with another schema.
@@ -45,6 +97,30 @@ pub trait Data: Clone + Send + 'static + Sized {
     /// The stable hash of the value's canonical bytes (see [`crate::key`]).
     fn stable_hash(&self) -> u64 {
         crate::key::hash_encoded(self)
+    }
+
+    /// The shape of a sequence of such values. Only `u8` has another one than this.
+    #[doc(hidden)]
+    fn sequence_schema() -> DataType {
+        DataType::List(Box::new(Self::schema()))
+    }
+
+    /// Appends the elements of a sequence, without their count; lets `u8` be copied as a block.
+    #[doc(hidden)]
+    fn encode_elements(items: &[Self], out: &mut Vec<u8>) {
+        for item in items {
+            encode_element(out, |out| item.encode(out));
+        }
+    }
+
+    /// Reads the elements of a sequence whose count has been read and checked.
+    #[doc(hidden)]
+    fn decode_elements(count: usize, input: &mut Reader<'_>) -> Result<Vec<Self>, DecodeError> {
+        let mut items = Vec::with_capacity(capacity_for::<Self>(count, input.remaining()));
+        for _ in 0..count {
+            items.push(decode_element(input, Self::decode)?);
+        }
+        Ok(items)
     }
 }
 
@@ -144,6 +220,54 @@ impl<'a> Reader<'a> {
     pub fn count(&mut self) -> Result<usize, DecodeError> {
         Ok(u32::from_le_bytes(self.array()?) as usize)
     }
+
+    /// A count of elements that follow; as each takes a byte at least, there cannot be more than there are bytes.
+    ///
+    /// # Errors
+    /// If there are too few bytes for so many elements.
+    #[inline]
+    pub fn element_count(&mut self) -> Result<usize, DecodeError> {
+        let count = self.count()?;
+        if count > self.remaining() { Err(short(count, self.remaining())) } else { Ok(count) }
+    }
+}
+
+/// Appends an element, and a zero byte in its place if it takes none.
+#[inline]
+fn encode_element(out: &mut Vec<u8>, encode: impl FnOnce(&mut Vec<u8>)) {
+    let before = out.len();
+    encode(out);
+    if out.len() == before {
+        out.push(0);
+    }
+}
+
+/// Reads what [`encode_element`] wrote.
+#[inline]
+fn decode_element<T>(
+    input: &mut Reader<'_>,
+    decode: impl FnOnce(&mut Reader<'_>) -> Result<T, DecodeError>,
+) -> Result<T, DecodeError> {
+    let before = input.remaining();
+    let item = decode(input)?;
+    if input.remaining() == before {
+        match input.byte()? {
+            0 => {}
+            other => {
+                return Err(DecodeError::new(format!(
+                    "0 expected for an element without content, {other} found"
+                )));
+            }
+        }
+    }
+    Ok(item)
+}
+
+/// For how many of `count` elements to make room before they are read: no more than the `remaining` bytes would
+/// fill, whatever the count says.
+#[inline]
+pub(crate) fn capacity_for<T>(count: usize, remaining: usize) -> usize {
+    count.min(remaining / size_of::<T>().max(1) + 1)
 }
 
 #[cold]
@@ -175,20 +299,29 @@ pub fn to_bytes<T: Data>(value: &T) -> Vec<u8> {
 pub fn from_bytes<T: Data>(bytes: &[u8]) -> Result<T, DecodeError> {
     let mut reader = Reader::new(bytes);
     let value = T::decode(&mut reader)?;
-    if reader.is_empty() {
-        Ok(value)
-    } else {
-        Err(DecodeError::new(format!("{} bytes left over", reader.remaining())))
-    }
+    all_read(&reader)?;
+    Ok(value)
 }
 
-/// Decodes exactly one value that was written with schema `writer`: directly where it is the reader's own
-/// schema, by the evolution rules (see [`Value`]) where it is not.
+/// Decodes exactly one value that was written with schema `writer`: directly where it has the layout of the
+/// reader's own schema, by the evolution rules (see [`Value`]) where it has not.
+///
+/// # Errors
+/// If the bytes are none of that schema, or the schema cannot be mapped to `T`: then the error names the field.
 pub fn from_bytes_of<T: Data>(bytes: &[u8], writer: &DataType) -> Result<T, DecodeError> {
-    if *writer == T::schema() {
+    if writer.same_layout(&T::schema()) {
         return from_bytes(bytes);
     }
     let mut reader = Reader::new(bytes);
     let value = Value::decode(writer, &mut reader)?;
+    all_read(&reader)?;
     T::from_value(value)
+}
+
+fn all_read(reader: &Reader<'_>) -> Result<(), DecodeError> {
+    if reader.is_empty() {
+        Ok(())
+    } else {
+        Err(DecodeError::new(format!("{} bytes left over", reader.remaining())))
+    }
 }

@@ -3,9 +3,33 @@
 use super::value::mismatch;
 use super::{Data, DataType, DecodeError, Reader, Value, write_count};
 use crate::key::stable_hash;
+use std::marker::PhantomData;
+
+/// A signed integer that `value` becomes in `bits` bits: of no more bits itself, or unsigned and of fewer.
+fn signed(value: Value, bits: u8, name: &str) -> Result<i128, DecodeError> {
+    match value {
+        Value::Int(number, from) if from <= bits => Ok(number),
+        Value::UInt(number, from) if from < bits => i128::try_from(number).map_err(|_| too_wide(name)),
+        Value::Int(..) | Value::UInt(..) => Err(too_wide(name)),
+        other => Err(mismatch(name, &other)),
+    }
+}
+
+/// An unsigned integer that `value` becomes in `bits` bits.
+fn unsigned(value: Value, bits: u8, name: &str) -> Result<u128, DecodeError> {
+    match value {
+        Value::UInt(number, from) if from <= bits => Ok(number),
+        Value::UInt(..) => Err(too_wide(name)),
+        other => Err(mismatch(name, &other)),
+    }
+}
+
+fn too_wide(name: &str) -> DecodeError {
+    DecodeError::new(format!("a wider integer cannot become {name}"))
+}
 
 macro_rules! integers {
-    ($($type:ty, $schema:ident, $value:ident, $bits:literal;)*) => {$(
+    ($($type:ty, $schema:ident, $widen:ident, $bits:literal $(, $block:ident)?;)*) => {$(
         impl Data for $type {
             const HAS_HEAP: bool = false;
             fn schema() -> DataType { DataType::$schema($bits) }
@@ -14,24 +38,36 @@ macro_rules! integers {
             #[inline]
             fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> { Ok(Self::from_le_bytes(input.array()?)) }
             fn from_value(value: Value) -> Result<Self, DecodeError> {
-                let narrowed = match value {
-                    Value::$value(_, bits) if bits > $bits => None,
-                    Value::$value(number, _) => Self::try_from(number).ok(),
-                    // An unsigned integer fits a wider signed one.
-                    Value::UInt(number, bits) if bits < $bits => Self::try_from(number).ok(),
-                    other => return Err(mismatch(stringify!($type), &other)),
-                };
-                narrowed.ok_or_else(|| DecodeError::new(concat!("a wider integer cannot become ", stringify!($type))))
+                let number = $widen(value, $bits, stringify!($type))?;
+                Self::try_from(number).map_err(|_| too_wide(stringify!($type)))
             }
             #[inline]
             fn stable_hash(&self) -> u64 { stable_hash(&self.to_le_bytes()) }
+            $($block!();)?
         }
     )*};
 }
 
+/// A sequence of `u8` is a block of bytes, in the schema and in the copying.
+macro_rules! bytes {
+    () => {
+        fn sequence_schema() -> DataType {
+            DataType::Bytes
+        }
+        #[inline]
+        fn encode_elements(items: &[Self], out: &mut Vec<u8>) {
+            out.extend_from_slice(items);
+        }
+        #[inline]
+        fn decode_elements(count: usize, input: &mut Reader<'_>) -> Result<Vec<Self>, DecodeError> {
+            Ok(input.take(count)?.to_vec())
+        }
+    };
+}
+
 integers! {
-    i8, Int, Int, 8; i16, Int, Int, 16; i32, Int, Int, 32; i64, Int, Int, 64; i128, Int, Int, 128;
-    u8, UInt, UInt, 8; u16, UInt, UInt, 16; u32, UInt, UInt, 32; u64, UInt, UInt, 64; u128, UInt, UInt, 128;
+    i8, Int, signed, 8; i16, Int, signed, 16; i32, Int, signed, 32; i64, Int, signed, 64; i128, Int, signed, 128;
+    u8, UInt, unsigned, 8, bytes; u16, UInt, unsigned, 16; u32, UInt, unsigned, 32; u64, UInt, unsigned, 64; u128, UInt, unsigned, 128;
 }
 
 macro_rules! sizes {
@@ -131,7 +167,8 @@ impl Data for char {
     }
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let number = u32::decode(input)?;
-        char::from_u32(number).ok_or_else(|| DecodeError::new(format!("{number:#x} is no Unicode scalar value")))
+        char::from_u32(number)
+            .ok_or_else(|| DecodeError::new(format!("{number:#x} is no Unicode scalar value")))
     }
     fn from_value(value: Value) -> Result<Self, DecodeError> {
         match value {
@@ -183,5 +220,19 @@ impl Data for () {
             Value::Unit => Ok(()),
             other => Err(mismatch("unit", &other)),
         }
+    }
+}
+
+impl<T: Send + 'static> Data for PhantomData<T> {
+    const HAS_HEAP: bool = false;
+    fn schema() -> DataType {
+        DataType::Unit
+    }
+    fn encode(&self, _out: &mut Vec<u8>) {}
+    fn decode(_input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(PhantomData)
+    }
+    fn from_value(value: Value) -> Result<Self, DecodeError> {
+        <()>::from_value(value).map(|()| PhantomData)
     }
 }

@@ -1,13 +1,19 @@
 //! Data without its Rust type: for reading state that was written with another schema.
 
-use super::{Data, DataType, DecodeError, Reader};
+use super::{Data, DataType, DecodeError, Reader, decode_element};
 
 /// A value read by its writer's schema alone.
 ///
 /// Evolution rules, applied by [`Data::from_value`] of the reader's type: fields are matched by name, then by
 /// alias; a field that only the writer had is dropped; a field that only the reader has must be an `Option` (it
-/// becomes `None`); integers and floats may be widened; a value may become optional; a struct, tuple, list, map or
-/// enum maps part by part. Everything else is an error that names the field.
+/// becomes `None`); integers and floats may be widened, an unsigned integer to a signed one of more bits and an
+/// integer of up to 32 bits to `f64` too; a value may become optional and a `char` a `String`; a struct, tuple,
+/// list or map maps part by part; an enum maps by the name of the variant, then by its aliases. The names of types
+/// are not compared. Everything else is an error that names the field.
+///
+/// It serializes as people expect it in JSON: structs and maps with text keys as objects, other maps as lists of
+/// pairs, integers beyond 64 bits and floats that are not finite as strings, bytes as `0x…`, a variant as its name
+/// or as an object with its name for key.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     /// The unit value.
@@ -52,7 +58,10 @@ impl Value {
             DataType::Int(bits) => Value::Int(decode_int(*bits, input)?, *bits),
             DataType::UInt(bits) => Value::UInt(decode_uint(*bits, input)?, *bits),
             DataType::Float(32) => Value::Float(f64::from(f32::decode(input)?), 32),
-            DataType::Float(_) => Value::Float(f64::decode(input)?, 64),
+            DataType::Float(64) => Value::Float(f64::decode(input)?, 64),
+            DataType::Float(other) => {
+                return Err(DecodeError::new(format!("no float of {other} bits exists")));
+            }
             DataType::Char => Value::Char(char::decode(input)?),
             DataType::Text => Value::Text(String::decode(input)?),
             DataType::Bytes => {
@@ -62,21 +71,28 @@ impl Value {
             DataType::Optional(inner) => match input.byte()? {
                 0 => Value::Optional(None),
                 1 => Value::Optional(Some(Box::new(Value::decode(inner, input)?))),
-                other => return Err(DecodeError::new(format!("0 or 1 expected before an optional value, {other} found"))),
+                other => {
+                    return Err(DecodeError::new(format!(
+                        "0 or 1 expected before an optional value, {other} found"
+                    )));
+                }
             },
             DataType::List(inner) => {
-                let count = input.count()?;
+                let count = input.element_count()?;
                 let mut items = Vec::new();
                 for _ in 0..count {
-                    items.push(Value::decode(inner, input)?);
+                    items.push(decode_element(input, |input| Value::decode(inner, input))?);
                 }
                 Value::List(items)
             }
             DataType::Map(key, value) => {
-                let count = input.count()?;
+                let count = input.element_count()?;
                 let mut entries = Vec::new();
                 for _ in 0..count {
-                    entries.push((Value::decode(key, input)?, Value::decode(value, input)?));
+                    let entry = |input: &mut Reader<'_>| {
+                        Ok((Value::decode(key, input)?, Value::decode(value, input)?))
+                    };
+                    entries.push(decode_element(input, entry)?);
                 }
                 Value::Map(entries)
             }
@@ -86,17 +102,19 @@ impl Value {
             DataType::Struct { fields, .. } => {
                 let mut values = Vec::with_capacity(fields.len());
                 for field in fields {
-                    let value = Value::decode(&field.data_type, input).map_err(|e| e.in_field(&field.name))?;
+                    let value =
+                        Value::decode(&field.data_type, input).map_err(|e| e.in_field(&field.name))?;
                     values.push((field.name.clone(), value));
                 }
                 Value::Struct(values)
             }
             DataType::Enum { name, variants } => {
-                let number = input.count()?;
-                let variant = variants.get(number).ok_or_else(|| {
-                    DecodeError::new(format!("enum {name} has no variant number {number}"))
-                })?;
-                Value::Variant(variant.name.clone(), Box::new(Value::decode(&variant.data_type, input)?))
+                let number = u32::decode(input)?;
+                let variant =
+                    variants.get(number as usize).ok_or_else(|| unknown_variant_number(name, number))?;
+                let carried =
+                    Value::decode(&variant.data_type, input).map_err(|e| e.in_field(&variant.name))?;
+                Value::Variant(variant.name.clone(), Box::new(carried))
             }
         })
     }
@@ -145,6 +163,25 @@ impl Value {
             other => Err(mismatch("tuple", &other)),
         }
     }
+
+    /// Finds the variant of enum `name` that the value is, by the names and then the aliases in `candidates`, and
+    /// gives the number that stands beside it and what the writer's variant carried.
+    ///
+    /// # Errors
+    /// If the value is no enum or none of the candidates.
+    pub fn into_variant(
+        self,
+        name: &str,
+        candidates: &[(usize, &str)],
+    ) -> Result<(usize, Value), DecodeError> {
+        let Value::Variant(found, carried) = self else {
+            return Err(mismatch(name, &self));
+        };
+        match candidates.iter().find(|(_, candidate)| *candidate == found) {
+            Some((index, _)) => Ok((*index, *carried)),
+            None => Err(DecodeError::new(format!("enum {name} has no variant `{found}` any more"))),
+        }
+    }
 }
 
 /// Takes the field `name` (or one of its `aliases`) out of `fields` and maps it to `T`; a field that is not there
@@ -167,6 +204,27 @@ pub fn field_from_value<T: Data>(
             DecodeError::new("the writer had no such field, and it is not optional here").in_field(name)
         }),
     }
+}
+
+/// Maps the next of `items`, the one at `position`, to `T`.
+///
+/// # Errors
+/// Names the position that is missing or cannot be mapped.
+pub fn item_from_value<T: Data>(
+    items: &mut impl Iterator<Item = Value>,
+    position: usize,
+) -> Result<T, DecodeError> {
+    let mapped = match items.next() {
+        Some(item) => T::from_value(item),
+        None => Err(DecodeError::new("the writer had fewer fields")),
+    };
+    mapped.map_err(|error| error.in_field(&position.to_string()))
+}
+
+/// The error for an enum's number that stands for no variant.
+#[cold]
+pub fn unknown_variant_number(name: &str, number: u32) -> DecodeError {
+    DecodeError::new(format!("enum {name} has no variant number {number}"))
 }
 
 pub(super) fn mismatch(expected: &str, found: &Value) -> DecodeError {
