@@ -5,9 +5,28 @@ use std::ffi::OsString;
 
 /// Builds the `eddyline` binary and becomes `eddyline logs` with what the user gave.
 pub fn run(arguments: Vec<OsString>) -> Result<()> {
-    let given = arguments.into_iter().enumerate();
-    let given =
-        given.filter(|(index, argument)| !(*index == 0 && argument == "--")).map(|(_, argument)| argument);
-    let all = std::iter::once(OsString::from("logs")).chain(given).collect();
-    process::replace_by_package(cargo::CLI_PACKAGE, all)
+    process::replace_by_package(cargo::CLI_PACKAGE, arguments_of_logs(arguments))
+}
+
+/// The first `--` only says that options of ours have ended; there are none.
+fn arguments_of_logs(mut given: Vec<OsString>) -> Vec<OsString> {
+    if let Some(index) = given.iter().position(|argument| argument == "--") {
+        given.remove(index);
+    }
+    given.insert(0, OsString::from("logs"));
+    given
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_and_options_are_handed_on() {
+        let handed_on = |given: &[&str]| arguments_of_logs(given.iter().map(OsString::from).collect());
+        assert_eq!(handed_on(&[]), ["logs"]);
+        assert_eq!(handed_on(&["--once", "a.log"]), ["logs", "--once", "a.log"]);
+        assert_eq!(handed_on(&["a.log", "--", "--json"]), ["logs", "a.log", "--json"]);
+        assert_eq!(handed_on(&["--", "--help"]), ["logs", "--help"]);
+    }
 }

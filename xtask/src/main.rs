@@ -78,7 +78,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Demo { arguments } => demo::run(arguments),
-        Command::Test { quick } => test::run(quick),
+        Command::Test { quick } => return test::run(quick),
         Command::Tidy => tidy::run(),
         Command::Licences => licence::run(),
         Command::Simulate { seeds, first_seed, arguments } => {

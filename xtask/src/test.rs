@@ -6,7 +6,7 @@
 
 use crate::summary::Counts;
 use crate::{Result, cargo, licence, process, smoke, tidy};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 const SIMULATION_SEEDS: u64 = 40;
@@ -18,8 +18,8 @@ struct Report {
     steps: Vec<(&'static str, Duration, Result<()>)>,
 }
 
-/// Runs all steps and prints the summary; fails if a step failed.
-pub fn run(quick: bool) -> Result<()> {
+/// Runs all steps and prints the summary, whose last line is the last thing that is printed.
+pub fn run(quick: bool) -> ExitCode {
     let mut report = Report { counts: Counts::default(), steps: Vec::new() };
     report.step("tools", |_| install_tools());
     report.step("formatting", |_| process::run(&mut cargo_in_root(&["fmt", "--all", "--check"])));
@@ -83,16 +83,21 @@ impl Report {
         self.steps.push((name, took, outcome));
     }
 
-    fn finish(self) -> Result<()> {
+    fn finish(self) -> ExitCode {
         println!();
         for (name, took, outcome) in &self.steps {
-            let verdict = if outcome.is_ok() { "good" } else { "FAILED" };
+            let verdict = match outcome {
+                Ok(()) => "good".to_owned(),
+                Err(message) => format!("FAILED: {message}"),
+            };
             println!("{name:<14} {:>7.1} s  {verdict}", took.as_secs_f64());
         }
-        let failed: Vec<&str> =
-            self.steps.iter().filter(|(_, _, outcome)| outcome.is_err()).map(|step| step.0).collect();
         println!("{}", self.counts);
-        if failed.is_empty() { Ok(()) } else { Err(format!("failed: {}", failed.join(", "))) }
+        if self.steps.iter().all(|(_, _, outcome)| outcome.is_ok()) {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -25,7 +25,7 @@ const ORDER: &[&str] = &[
 const CONFINED: &[(&str, &[&str], &str)] = &[
     (
         "timely",
-        &["eddyline-mesh", "eddyline-runtime", "eddyline-simulation", "eddyline-bench"],
+        &["eddyline-runtime", "eddyline-simulation", "eddyline-bench"],
         "operators are ours: Timely stays behind the runtime's traits",
     ),
     ("rustls", &["eddyline-mesh", "eddyline-runtime", "eddyline-tests"], "only the mesh talks to peers"),
