@@ -204,6 +204,7 @@ fn is_test_path(path: &str) -> bool {
         || path.split('/').any(|part| matches!(part, "tests" | "benches" | "examples"))
             && path.starts_with("crates/")
         || path.ends_with("/tests.rs")
+        || path.ends_with("_tests.rs")
 }
 
 /// Where the modules lie that are declared under `#[cfg(test)]`: starts of paths.
@@ -249,6 +250,7 @@ mod tests {
             ("crates/eddyline-core/src/clock.rs", call.to_owned()),
             ("crates/eddyline-core/tests/a.rs", call.to_owned()),
             ("crates/eddyline-core/src/a/tests.rs", call.to_owned()),
+            ("crates/eddyline-core/src/a_tests.rs", call.to_owned()),
             ("crates/eddyline-bench/src/a.rs", call.to_owned()),
             ("crates/eddyline-core/src/a.rs", format!("#[cfg(test)]\nmod tests {{\n    {call}}}\n")),
             (
