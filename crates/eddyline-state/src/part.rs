@@ -1,0 +1,181 @@
+//! The bytes that one worker contributes to one checkpoint.
+//!
+//! States append segments to a [`PartWriter`] one after the other; it assigns offsets and checksums and hands the
+//! bytes out in chunks, in order, to whoever writes the file.
+
+use crc32fast::Hasher;
+use eddyline_core::{Error, Result};
+use eddyline_protocol::{SegmentKind, SegmentRef};
+use std::collections::VecDeque;
+
+/// The most bytes in a chunk.
+pub const CHUNK_BYTES_MAX: usize = 1 << 20;
+
+/// Collects the segments of one part file.
+#[derive(Debug)]
+pub struct PartWriter {
+    file: String,
+    chunks: VecDeque<Vec<u8>>,
+    current: Vec<u8>,
+    sealed_bytes: u64,
+    segment: Option<OpenSegment>,
+}
+
+#[derive(Debug)]
+struct OpenSegment {
+    offset: u64,
+    checksum: Hasher,
+    /// How far into the current chunk the checksum has come.
+    summed: usize,
+}
+
+/// What is left when a part is complete.
+#[derive(Debug)]
+pub struct FinishedPart {
+    /// The chunks that were not taken yet, in order.
+    pub chunks: Vec<Vec<u8>>,
+    /// Bytes in the whole file; 0 means that no file is needed.
+    pub bytes: u64,
+}
+
+impl PartWriter {
+    /// An empty part that will be stored as `file`, a path relative to the job's checkpoint directory.
+    pub fn new(file: impl Into<String>) -> Self {
+        PartWriter {
+            file: file.into(),
+            chunks: VecDeque::new(),
+            current: Vec::new(),
+            sealed_bytes: 0,
+            segment: None,
+        }
+    }
+
+    /// Where the part will be stored.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// Bytes appended so far, whether taken or not.
+    pub fn bytes_written(&self) -> u64 {
+        self.sealed_bytes + self.current.len() as u64
+    }
+
+    /// Bytes that wait to be taken.
+    pub fn bytes_waiting(&self) -> usize {
+        self.chunks.iter().map(Vec::len).sum::<usize>() + self.current.len()
+    }
+
+    /// Starts a segment.
+    ///
+    /// # Errors
+    /// If another one is still open: states are written one at a time.
+    pub fn begin_segment(&mut self) -> Result<()> {
+        if self.segment.is_some() {
+            return Err(Error::internal("a segment was begun while another one was open")
+                .with_detail(format!("part {}", self.file)));
+        }
+        let offset = self.bytes_written();
+        self.segment = Some(OpenSegment { offset, checksum: Hasher::new(), summed: self.current.len() });
+        Ok(())
+    }
+
+    /// Lets `encode` append to the open segment.
+    #[inline]
+    pub fn append(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
+        encode(&mut self.current);
+        if self.current.len() >= CHUNK_BYTES_MAX {
+            self.seal();
+        }
+    }
+
+    /// Ends the open segment, which has `entries` entries.
+    ///
+    /// # Errors
+    /// If none is open.
+    pub fn end_segment(&mut self, kind: SegmentKind, entries: u64) -> Result<SegmentRef> {
+        let mut segment =
+            self.segment.take().ok_or_else(|| Error::internal("no segment was open to be ended"))?;
+        segment.checksum.update(&self.current[segment.summed..]);
+        Ok(SegmentRef {
+            file: self.file.clone(),
+            offset: segment.offset,
+            length: self.bytes_written() - segment.offset,
+            crc32: segment.checksum.finalize(),
+            entries,
+            kind,
+        })
+    }
+
+    /// The next full chunk, if there is one, to be written behind the ones before.
+    pub fn take_chunk(&mut self) -> Option<Vec<u8>> {
+        self.chunks.pop_front()
+    }
+
+    /// Ends the part.
+    ///
+    /// # Errors
+    /// If a segment is still open.
+    pub fn finish(mut self) -> Result<FinishedPart> {
+        if self.segment.is_some() {
+            return Err(Error::internal("a part was finished inside a segment")
+                .with_detail(format!("part {}", self.file)));
+        }
+        let bytes = self.bytes_written();
+        if !self.current.is_empty() {
+            self.chunks.push_back(std::mem::take(&mut self.current));
+        }
+        Ok(FinishedPart { chunks: self.chunks.into(), bytes })
+    }
+
+    #[cold]
+    fn seal(&mut self) {
+        while self.current.len() >= CHUNK_BYTES_MAX {
+            let mut rest = Vec::with_capacity(CHUNK_BYTES_MAX + CHUNK_BYTES_MAX / 16);
+            rest.extend_from_slice(&self.current[CHUNK_BYTES_MAX..]);
+            self.current.truncate(CHUNK_BYTES_MAX);
+            if let Some(segment) = &mut self.segment {
+                segment.checksum.update(&self.current[segment.summed..]);
+                segment.summed = 0;
+            }
+            self.sealed_bytes += CHUNK_BYTES_MAX as u64;
+            self.chunks.push_back(std::mem::replace(&mut self.current, rest));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_and_checksums_agree_with_the_whole() {
+        let mut part = PartWriter::new("p");
+        let mut segments = Vec::new();
+        let mut whole = Vec::new();
+        for (number, length) in [10usize, 3 << 20, 0, (1 << 20) - 10, 5].into_iter().enumerate() {
+            part.begin_segment().unwrap();
+            assert!(part.begin_segment().is_err());
+            for piece in (0..length).collect::<Vec<_>>().chunks(700_001) {
+                let bytes: Vec<u8> = piece.iter().map(|i| (i * 7 + number) as u8).collect();
+                whole.extend_from_slice(&bytes);
+                part.append(|out| out.extend_from_slice(&bytes));
+            }
+            segments.push(part.end_segment(SegmentKind::Base, 1).unwrap());
+        }
+        assert!(part.end_segment(SegmentKind::Base, 0).is_err());
+        let mut file = Vec::new();
+        while let Some(chunk) = part.take_chunk() {
+            assert!(chunk.len() <= CHUNK_BYTES_MAX);
+            file.extend(chunk);
+        }
+        let finished = part.finish().unwrap();
+        assert!(finished.chunks.iter().all(|chunk| chunk.len() <= CHUNK_BYTES_MAX));
+        file.extend(finished.chunks.concat());
+        assert_eq!(finished.bytes, whole.len() as u64);
+        assert!(file == whole);
+        for segment in segments {
+            let bytes = &file[segment.offset as usize..][..segment.length as usize];
+            assert_eq!(crc32fast::hash(bytes), segment.crc32);
+        }
+    }
+}

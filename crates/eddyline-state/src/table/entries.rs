@@ -1,0 +1,398 @@
+//! One hash table whose entries know when they last changed.
+//!
+//! This is the core of copy-on-write snapshots. The owner counts *epochs*; a freeze ends one and starts the next,
+//! and that is all a freeze costs. Every entry carries the epoch of its last change, so "does a snapshot in flight
+//! still need the old value?" is one comparison, made on the way of every access that may change the entry:
+//!
+//! | entry's epoch, `C` being the current one and `F = C - EPOCH_STEP` the frozen one | meaning |
+//! |---|---|
+//! | `C + BORN` | came to be since the freeze: no segment knows it |
+//! | `C` | changed since the freeze; its frozen value, if any, has been encoded |
+//! | `F + WRITTEN` | not changed since the freeze, and encoded |
+//! | `F`, `F + BORN` | not yet encoded; changed in the frozen epoch: belongs into a delta |
+//! | smaller | not yet encoded; unchanged for longer: belongs into a base only |
+//!
+//! To find what belongs into a delta without looking at everything, the buckets of changed entries are listed. A
+//! bucket number is good until the table is rehashed; then the lists are given up and that table is scanned, which
+//! costs no more than the rehash did.
+
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry as Slot;
+
+/// How far apart two epochs are; the numbers between tell entries of one epoch apart.
+pub(crate) const EPOCH_STEP: u32 = 4;
+/// The epoch a table starts in; restored entries have epoch 0.
+pub(crate) const FIRST_EPOCH: u32 = EPOCH_STEP;
+/// Past this epoch the numbers are about to run out, and the owner starts again from [`FIRST_EPOCH`].
+pub(crate) const LAST_EPOCH: u32 = u32::MAX - 4 * EPOCH_STEP;
+
+const BORN: u32 = 1;
+const WRITTEN: u32 = 3;
+
+/// Tables up to this length are scanned for changes rather than listed: cheaper, and no allocation.
+const SCANNED_LENGTH: usize = 16;
+
+/// What an entry keeps of its key's stable hash.
+pub(crate) trait StoredHash: Copy + Eq {
+    /// The part of `hash` to keep.
+    fn of(hash: u64) -> Self;
+    /// The hash to use in the table, mixed so that neither the bucket (low bits) nor the tag (high bits) depends on
+    /// the bits that decided the key group: those are equal for all keys of a group.
+    fn table_hash(self) -> u64;
+}
+
+impl StoredHash for u32 {
+    #[inline]
+    fn of(hash: u64) -> Self {
+        (hash >> 32) as u32
+    }
+
+    #[inline]
+    fn table_hash(self) -> u64 {
+        u64::from(self).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    }
+}
+
+impl StoredHash for u64 {
+    #[inline]
+    fn of(hash: u64) -> Self {
+        hash
+    }
+
+    #[inline]
+    fn table_hash(self) -> u64 {
+        self.rotate_left(32)
+    }
+}
+
+/// A key, its value, and when they last changed.
+pub(crate) struct Entry<H, K, V> {
+    pub(crate) hash: H,
+    pub(crate) epoch: u32,
+    pub(crate) key: K,
+    pub(crate) value: V,
+}
+
+/// Which entries a snapshot covers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Frozen {
+    /// The epoch that the freeze ended.
+    pub(crate) epoch: u32,
+    /// Whether unchanged entries belong to it too.
+    pub(crate) full: bool,
+}
+
+impl Frozen {
+    /// Whether the snapshot needs an entry that has not been written to it yet.
+    #[inline]
+    pub(crate) fn needs(self, entry_epoch: u32) -> bool {
+        entry_epoch < self.epoch + WRITTEN && (self.full || entry_epoch >= self.epoch)
+    }
+}
+
+/// Where the changed entries of an epoch are.
+enum Positions {
+    List(Vec<u32>),
+    Scan,
+}
+
+/// The changes of the current epoch and of the one before it that had any.
+struct Changes {
+    epoch: u32,
+    count: u32,
+    positions: Positions,
+    earlier_epoch: u32,
+    earlier: Positions,
+}
+
+impl Changes {
+    fn new() -> Self {
+        let none = || Positions::List(Vec::new());
+        Changes { epoch: 0, count: 0, positions: none(), earlier_epoch: 0, earlier: none() }
+    }
+
+    #[inline]
+    fn record(&mut self, index: usize, epoch: u32, length: usize) {
+        if self.epoch != epoch {
+            self.roll(epoch);
+        }
+        self.count = self.count.saturating_add(1);
+        if let Positions::List(list) = &mut self.positions {
+            if length <= SCANNED_LENGTH || list.len() >= length / 4 {
+                self.positions = Positions::Scan;
+            } else {
+                list.push(index as u32);
+            }
+        }
+    }
+
+    #[cold]
+    fn roll(&mut self, epoch: u32) {
+        self.earlier_epoch = self.epoch;
+        self.earlier = std::mem::replace(&mut self.positions, Positions::List(Vec::new()));
+        self.epoch = epoch;
+        self.count = 0;
+    }
+
+    fn in_epoch(&self, epoch: u32) -> Option<&Positions> {
+        if self.epoch == epoch {
+            Some(&self.positions)
+        } else if self.earlier_epoch == epoch {
+            Some(&self.earlier)
+        } else {
+            None
+        }
+    }
+}
+
+/// A hash table with change tracking; see the module.
+pub(crate) struct Entries<H, K, V> {
+    table: HashTable<Entry<H, K, V>>,
+    changes: Changes,
+    walk: usize,
+}
+
+/// A removed entry, and whether an earlier segment may contain it.
+pub(crate) struct Removed<V> {
+    pub(crate) value: V,
+    pub(crate) known_to_segments: bool,
+}
+
+impl<H: StoredHash, K: Eq, V> Entries<H, K, V> {
+    pub(crate) fn new() -> Self {
+        Entries { table: HashTable::new(), changes: Changes::new(), walk: 0 }
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    pub(crate) fn allocated_bytes(&self) -> usize {
+        self.table.allocation_size()
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, hash: u64, key: &K) -> Option<&V> {
+        let hash = H::of(hash);
+        let found = self.table.find(hash.table_hash(), |entry| entry.hash == hash && entry.key == *key);
+        found.map(|entry| &entry.value)
+    }
+
+    /// The value of `key`, about to be changed; `copy` is shown the entry as it was frozen, if it changes for the
+    /// first time since.
+    #[inline]
+    pub(crate) fn get_mut(
+        &mut self,
+        hash: u64,
+        key: &K,
+        epoch: u32,
+        copy: impl FnOnce(&Entry<H, K, V>),
+    ) -> Option<&mut V> {
+        let hash = H::of(hash);
+        let length = self.table.len();
+        let occupied =
+            self.table.find_entry(hash.table_hash(), |entry| entry.hash == hash && entry.key == *key).ok()?;
+        let index = occupied.bucket_index();
+        let entry = occupied.into_mut();
+        if entry.epoch < epoch {
+            copy(entry);
+            entry.epoch = epoch;
+            self.changes.record(index, epoch, length);
+        }
+        Some(&mut entry.value)
+    }
+
+    /// The value of `key`, made by `make` if there is none, about to be changed.
+    #[inline]
+    pub(crate) fn entry_or_insert_with(
+        &mut self,
+        hash: u64,
+        key: &K,
+        epoch: u32,
+        copy: impl FnOnce(&Entry<H, K, V>),
+        make: impl FnOnce() -> V,
+    ) -> &mut V
+    where
+        K: Clone,
+    {
+        if self.table.len() == self.table.capacity() {
+            self.grow();
+        }
+        let hash = H::of(hash);
+        let length = self.table.len();
+        let slot = self.table.entry(
+            hash.table_hash(),
+            |entry| entry.hash == hash && entry.key == *key,
+            |entry| entry.hash.table_hash(),
+        );
+        match slot {
+            Slot::Occupied(occupied) => {
+                if occupied.get().epoch < epoch {
+                    let index = occupied.bucket_index();
+                    let entry = occupied.into_mut();
+                    copy(entry);
+                    entry.epoch = epoch;
+                    self.changes.record(index, epoch, length);
+                    return &mut entry.value;
+                }
+                &mut occupied.into_mut().value
+            }
+            Slot::Vacant(vacant) => {
+                let entry = Entry { hash, epoch: epoch + BORN, key: key.clone(), value: make() };
+                let occupied = vacant.insert(entry);
+                self.changes.record(occupied.bucket_index(), epoch, length + 1);
+                &mut occupied.into_mut().value
+            }
+        }
+    }
+
+    /// Takes `key` out.
+    pub(crate) fn remove(
+        &mut self,
+        hash: u64,
+        key: &K,
+        epoch: u32,
+        copy: impl FnOnce(&Entry<H, K, V>),
+    ) -> Option<Removed<V>> {
+        let hash = H::of(hash);
+        let length = self.table.len();
+        let occupied =
+            self.table.find_entry(hash.table_hash(), |entry| entry.hash == hash && entry.key == *key).ok()?;
+        if occupied.get().epoch < epoch {
+            copy(occupied.get());
+        }
+        // A removal is a change of the table even though no entry is left to carry the epoch.
+        self.changes.record(occupied.bucket_index(), epoch, length);
+        let (entry, _) = occupied.remove();
+        Some(Removed { value: entry.value, known_to_segments: entry.epoch != epoch + BORN })
+    }
+
+    /// Puts an entry as a segment has it: it counts as unchanged.
+    pub(crate) fn restore(&mut self, hash: u64, key: K, value: V) -> bool {
+        let hash = H::of(hash);
+        let slot = self.table.entry(
+            hash.table_hash(),
+            |entry| entry.hash == hash && entry.key == key,
+            |entry| entry.hash.table_hash(),
+        );
+        match slot {
+            Slot::Occupied(mut occupied) => {
+                occupied.get_mut().value = value;
+                false
+            }
+            Slot::Vacant(vacant) => {
+                vacant.insert(Entry { hash, epoch: 0, key, value });
+                true
+            }
+        }
+    }
+
+    /// Takes an entry out as a segment says: it does not count as a change.
+    pub(crate) fn restore_removal(&mut self, hash: u64, key: &K) {
+        let hash = H::of(hash);
+        if let Ok(occupied) =
+            self.table.find_entry(hash.table_hash(), |entry| entry.hash == hash && entry.key == *key)
+        {
+            occupied.remove();
+        }
+    }
+
+    /// Makes room before an insertion could rehash the table behind our back: bucket numbers become worthless.
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self) {
+        self.table.reserve(1, |entry| entry.hash.table_hash());
+        self.changes.positions = Positions::Scan;
+        self.changes.earlier = Positions::Scan;
+        self.walk = 0;
+    }
+
+    /// Whether anything changed in `epoch`.
+    pub(crate) fn changed_in(&self, epoch: u32) -> bool {
+        match self.changes.in_epoch(epoch) {
+            None => false,
+            Some(Positions::Scan) => true,
+            Some(Positions::List(list)) => !list.is_empty(),
+        }
+    }
+
+    /// Whether so much changed in `epoch` that writing everything costs hardly more than writing the changes.
+    pub(crate) fn mostly_changed_in(&self, epoch: u32) -> bool {
+        self.changes.epoch == epoch && self.changes.count as usize >= self.table.len() / 2
+    }
+
+    /// Starts to write a snapshot from the first entry on.
+    pub(crate) fn begin_walk(&mut self) {
+        self.walk = 0;
+    }
+
+    /// Shows `write` the entries that the snapshot still needs, at most about `budget` of them, which is reduced.
+    /// Returns whether that was all.
+    pub(crate) fn walk(
+        &mut self,
+        frozen: Frozen,
+        budget: &mut usize,
+        mut write: impl FnMut(&Entry<H, K, V>),
+    ) -> bool {
+        let positions =
+            if frozen.full { Some(&Positions::Scan) } else { self.changes.in_epoch(frozen.epoch) };
+        let (list, end) = match positions {
+            None => return true,
+            Some(Positions::List(list)) => (Some(list), list.len()),
+            Some(Positions::Scan) => (None, self.table.num_buckets()),
+        };
+        let mut passed = 0;
+        while self.walk < end {
+            if *budget == 0 {
+                return false;
+            }
+            let index = list.map_or(self.walk, |list| list[self.walk] as usize);
+            self.walk += 1;
+            match self.table.get_bucket_mut(index) {
+                Some(entry) if frozen.needs(entry.epoch) => {
+                    write(entry);
+                    entry.epoch = frozen.epoch + WRITTEN;
+                    *budget -= 1;
+                }
+                // Passing over a bucket is work too, about an eighth of writing an entry.
+                _ => {
+                    passed += 1;
+                    if passed % 8 == 0 {
+                        *budget -= 1;
+                    }
+                }
+            }
+        }
+        true
+    }
+
+    /// Forgets all epochs; the owner starts again from [`FIRST_EPOCH`] with a full snapshot.
+    pub(crate) fn reset_epochs(&mut self) {
+        self.table.iter_mut().for_each(|entry| entry.epoch = 0);
+        self.changes = Changes::new();
+        self.walk = 0;
+    }
+
+    /// All entries in bucket order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry<H, K, V>> {
+        self.table.iter()
+    }
+
+    /// Takes all entries, in bucket order, and the memory they lie in.
+    pub(crate) fn take_all(&mut self) -> impl Iterator<Item = Entry<H, K, V>> + use<H, K, V> {
+        let table = std::mem::take(&mut self.table);
+        self.changes = Changes::new();
+        self.walk = 0;
+        table.into_iter()
+    }
+
+    /// Up to `count` entries from here and there in the table, for estimates.
+    pub(crate) fn sample(&self, count: usize) -> impl Iterator<Item = &Entry<H, K, V>> {
+        let buckets = self.table.num_buckets();
+        let stride = (buckets / count.max(1)).max(1);
+        (0..buckets).step_by(stride).filter_map(move |start| {
+            (start..(start + stride).min(buckets)).find_map(|index| self.table.get_bucket(index))
+        })
+    }
+}

@@ -1,0 +1,208 @@
+//! Keyed state in memory: one hash table per key group.
+//!
+//! Small tables bound the pause of a resize, and keys are where snapshots want them: by key group. See
+//! [`entries`](self) (the module's source) for how a freeze costs nothing and an access one comparison.
+
+pub(crate) mod entries;
+mod restore;
+mod snapshot;
+
+use crate::segment::{Chain, Removals};
+use eddyline_core::{Data, DataType, Key, KeyGroup, KeyGroupRange};
+use eddyline_protocol::{StateDescriptor, StateKind};
+use entries::{Entries, Entry, FIRST_EPOCH};
+use snapshot::{GroupCopy, Snapshot};
+pub(crate) use snapshot::{not_written, nothing_frozen};
+use std::collections::VecDeque;
+
+/// How many entries are measured to estimate the heap memory of all.
+const SAMPLED_ENTRIES: usize = 256;
+
+/// A map from keys to values that is partitioned by key group and can be frozen while it is used.
+///
+/// All methods that take a `hash` expect [`Data::stable_hash`] of the key, which the caller has at hand from the
+/// exchange, and a key whose group the table owns.
+pub struct KeyedTable<K, V> {
+    name: String,
+    range: KeyGroupRange,
+    max_parallelism: u32,
+    /// `max_parallelism - 1` where that is a bit mask: a division less on every access.
+    mask: Option<u64>,
+    epoch: u32,
+    groups: Vec<Group<K, V>>,
+    snapshots: VecDeque<Snapshot>,
+    /// Where the search for chains to compact goes on.
+    compaction_cursor: usize,
+}
+
+struct Group<K, V> {
+    entries: Entries<u32, K, V>,
+    /// The snapshot in flight, while it still needs something from here.
+    copy: Option<Box<GroupCopy>>,
+    removals: Removals,
+    /// Whether some segment, written or about to be, will count at restore: else removals need not be told.
+    in_segments: bool,
+    chain: Chain,
+}
+
+/// Encodes the frozen value of an entry that is about to change, if a snapshot in flight still needs it.
+#[cold]
+fn copy_frozen<K: Data, V: Data>(copy: &mut Option<Box<GroupCopy>>, entry: &Entry<u32, K, V>) {
+    if let Some(copy) = copy
+        && copy.frozen.needs(entry.epoch)
+    {
+        copy.encode(&entry.key, &entry.value);
+    }
+}
+
+impl<K: Key, V: Data> KeyedTable<K, V> {
+    /// An empty table for the keys of `range`, out of `max_parallelism` key groups.
+    pub fn new(name: impl Into<String>, range: KeyGroupRange, max_parallelism: u32) -> Self {
+        let new_group = |_| Group {
+            entries: Entries::new(),
+            copy: None,
+            removals: Removals::default(),
+            in_segments: false,
+            chain: Chain::default(),
+        };
+        KeyedTable {
+            name: name.into(),
+            range,
+            max_parallelism,
+            mask: max_parallelism.is_power_of_two().then(|| u64::from(max_parallelism - 1)),
+            epoch: FIRST_EPOCH,
+            groups: (0..range.len()).map(new_group).collect(),
+            snapshots: VecDeque::new(),
+            compaction_cursor: 0,
+        }
+    }
+
+    /// The table's name and shape.
+    pub fn descriptor(&self) -> StateDescriptor {
+        StateDescriptor {
+            name: self.name.clone(),
+            kind: StateKind::KeyedValue,
+            key: K::schema(),
+            value: V::schema(),
+        }
+    }
+
+    #[inline]
+    fn index_of(&self, hash: u64) -> usize {
+        let group = match self.mask {
+            Some(mask) => hash & mask,
+            None => hash % u64::from(self.max_parallelism),
+        };
+        (group as KeyGroup).wrapping_sub(self.range.start) as usize
+    }
+
+    #[inline]
+    fn group_mut(&mut self, hash: u64) -> &mut Group<K, V> {
+        let index = self.index_of(hash);
+        self.groups.get_mut(index).expect("invariant: a key is only used by the owner of its key group")
+    }
+
+    /// The value of `key`.
+    #[inline]
+    pub fn get(&self, hash: u64, key: &K) -> Option<&V> {
+        self.groups.get(self.index_of(hash))?.entries.get(hash, key)
+    }
+
+    /// Whether `key` has a value.
+    #[inline]
+    pub fn contains(&self, hash: u64, key: &K) -> bool {
+        self.get(hash, key).is_some()
+    }
+
+    /// The value of `key`, to be changed: it counts as changed whether it is or not.
+    #[inline]
+    pub fn get_mut(&mut self, hash: u64, key: &K) -> Option<&mut V> {
+        let epoch = self.epoch;
+        let Group { entries, copy, .. } = self.group_mut(hash);
+        entries.get_mut(hash, key, epoch, |entry| copy_frozen(copy, entry))
+    }
+
+    /// The value of `key`, made by `make` if there is none, to be changed: it counts as changed whether it is or
+    /// not.
+    #[inline]
+    pub fn entry_or_insert_with(&mut self, hash: u64, key: &K, make: impl FnOnce() -> V) -> &mut V {
+        let epoch = self.epoch;
+        let Group { entries, copy, .. } = self.group_mut(hash);
+        entries.entry_or_insert_with(hash, key, epoch, |entry| copy_frozen(copy, entry), make)
+    }
+
+    /// Sets the value of `key` and returns the one before.
+    pub fn insert(&mut self, hash: u64, key: K, value: V) -> Option<V> {
+        let mut value = Some(value);
+        let place = self.entry_or_insert_with(hash, &key, || {
+            value.take().expect("invariant: a value is inserted at most once")
+        });
+        value.map(|value| std::mem::replace(place, value))
+    }
+
+    /// Takes `key` out and returns its value.
+    pub fn remove(&mut self, hash: u64, key: &K) -> Option<V> {
+        let epoch = self.epoch;
+        let Group { entries, copy, removals, in_segments, .. } = self.group_mut(hash);
+        let removed = entries.remove(hash, key, epoch, |entry| copy_frozen(copy, entry))?;
+        if removed.known_to_segments && *in_segments {
+            removals.add_key(|out| key.encode(out));
+        }
+        Some(removed.value)
+    }
+
+    /// All keys and values, by key group and within it in an order that depends on the table's history alone.
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.groups.iter().flat_map(|group| group.entries.iter().map(|entry| (&entry.key, &entry.value)))
+    }
+
+    /// Takes all keys and values, in the order of [`KeyedTable::iter`], and leaves the table empty.
+    pub fn drain(&mut self) -> impl Iterator<Item = (K, V)> + use<K, V> {
+        let mut taken = Vec::with_capacity(self.groups.len());
+        for group in &mut self.groups {
+            group.encode_rest();
+            taken.push(group.entries.take_all());
+            group.removals = Removals::default();
+            group.in_segments = false;
+        }
+        taken.into_iter().flatten().map(|entry| (entry.key, entry.value))
+    }
+
+    /// The number of keys.
+    pub fn len(&self) -> usize {
+        self.groups.iter().map(|group| group.entries.len()).sum()
+    }
+
+    /// Whether there is no key.
+    pub fn is_empty(&self) -> bool {
+        self.groups.iter().all(|group| group.entries.len() == 0)
+    }
+
+    /// About how many bytes of memory the table occupies: tables and encoded copies exactly, what keys and values
+    /// own outside by measuring some of them.
+    pub fn memory_bytes(&self) -> usize {
+        let flat: usize =
+            self.groups.iter().map(|group| group.entries.allocated_bytes() + group.copied_bytes()).sum();
+        let queued: usize = self.snapshots.iter().map(Snapshot::memory_bytes).sum();
+        flat + queued + if K::HAS_HEAP || V::HAS_HEAP { self.estimated_heap_bytes() } else { 0 }
+    }
+
+    fn estimated_heap_bytes(&self) -> usize {
+        let length = self.len();
+        let stride = self.groups.len().div_ceil(SAMPLED_ENTRIES).max(1);
+        let per_group = (SAMPLED_ENTRIES / self.groups.len().max(1)).max(1);
+        let (mut count, mut bytes) = (0, 0);
+        for group in self.groups.iter().step_by(stride) {
+            for entry in group.entries.sample(per_group) {
+                count += 1;
+                bytes += entry.key.heap_bytes() + entry.value.heap_bytes();
+            }
+        }
+        if count == 0 { 0 } else { bytes * length / count }
+    }
+
+    /// The shape of what this table writes.
+    pub(crate) fn schemas() -> (DataType, DataType) {
+        (K::schema(), V::schema())
+    }
+}

@@ -1,0 +1,260 @@
+//! Freezing a [`KeyedTable`] and writing what was frozen.
+//!
+//! A freeze decides for each key group what its part of the snapshot is: nothing (the chain that exists is
+//! referenced), a delta, or a base. Groups are then written one after the other as one segment each: first the
+//! removals, then whatever the slices of [`ManagedState::write_frozen`] find in the table, then the entries that
+//! changed in the meantime and were encoded just before.
+
+use super::entries::{EPOCH_STEP, FIRST_EPOCH, Frozen, LAST_EPOCH};
+use super::{Group, KeyedTable};
+use crate::managed::ManagedState;
+use crate::part::PartWriter;
+use crate::restore::RestoreSource;
+use crate::segment::Removals;
+use eddyline_core::{Data, Error, Key, Result};
+use eddyline_protocol::{SegmentKind, StateDescriptor, StateManifest};
+
+/// At most this share of the groups (one in so many) is rewritten in one snapshot because of its many deltas.
+const COMPACTED_SHARE: usize = 8;
+
+/// What a snapshot in flight has of a group, apart from the entries that still wait in the table.
+pub(super) struct GroupCopy {
+    pub(super) frozen: Frozen,
+    removals: Removals,
+    encoded: Vec<u8>,
+    entries: u64,
+}
+
+impl GroupCopy {
+    pub(super) fn encode<K: Data, V: Data>(&mut self, key: &K, value: &V) {
+        key.encode(&mut self.encoded);
+        value.encode(&mut self.encoded);
+        self.entries += 1;
+    }
+
+    fn kind(&self) -> SegmentKind {
+        if self.frozen.full { SegmentKind::Base } else { SegmentKind::Delta }
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.encoded.capacity() + self.removals.memory_bytes()
+    }
+}
+
+/// What is to be done for a group.
+enum Work {
+    /// Its chain stays as it is.
+    Keep,
+    /// It is empty: its chain ends.
+    Clear,
+    /// Its copy and the table's entries are written.
+    Table,
+    /// All of it has been encoded already, since another freeze came.
+    Encoded(Box<GroupCopy>),
+}
+
+/// A snapshot in flight.
+pub(super) struct Snapshot {
+    work: Vec<Work>,
+    next: usize,
+    /// Entries written to the open segment of group `next`.
+    open: Option<u64>,
+}
+
+impl Snapshot {
+    pub(super) fn memory_bytes(&self) -> usize {
+        let bytes = |work: &Work| if let Work::Encoded(copy) = work { copy.memory_bytes() } else { 0 };
+        self.work.iter().map(bytes).sum()
+    }
+}
+
+impl<K: Key, V: Data> Group<K, V> {
+    pub(super) fn copied_bytes(&self) -> usize {
+        self.removals.memory_bytes() + self.copy.as_ref().map_or(0, |copy| copy.memory_bytes())
+    }
+
+    /// Encodes everything that the snapshot in flight still needs from the table.
+    pub(super) fn encode_rest(&mut self) {
+        if let Some(copy) = &mut self.copy {
+            let GroupCopy { frozen, encoded, entries, .. } = &mut **copy;
+            self.entries.walk(*frozen, &mut usize::MAX.clone(), |entry| {
+                entry.key.encode(encoded);
+                entry.value.encode(encoded);
+                *entries += 1;
+            });
+        }
+    }
+
+    /// Ends `epoch` for the group.
+    fn freeze(&mut self, epoch: u32, full: bool, may_compact: &mut usize) -> Work {
+        let removals = std::mem::take(&mut self.removals);
+        if self.entries.len() == 0 {
+            self.in_segments = false;
+            return Work::Clear;
+        }
+        let base = if full || !self.in_segments {
+            true
+        } else if !self.entries.changed_in(epoch) {
+            return Work::Keep;
+        } else if self.entries.mostly_changed_in(epoch) {
+            true
+        } else if self.chain.wants_base() && *may_compact > 0 {
+            *may_compact -= 1;
+            true
+        } else {
+            false
+        };
+        self.in_segments = true;
+        self.entries.begin_walk();
+        let removals = if base { Removals::default() } else { removals };
+        let frozen = Frozen { epoch, full: base };
+        self.copy = Some(Box::new(GroupCopy { frozen, removals, encoded: Vec::new(), entries: 0 }));
+        Work::Table
+    }
+}
+
+impl<K: Key, V: Data> KeyedTable<K, V> {
+    /// Encodes what is left of the snapshot that is being written, so that the table is free for the next.
+    fn encode_snapshot_in_flight(&mut self) {
+        let Some(snapshot) = self.snapshots.back_mut() else { return };
+        for (work, group) in snapshot.work.iter_mut().zip(&mut self.groups) {
+            if matches!(work, Work::Table) {
+                group.encode_rest();
+                // A group without a copy has been written already.
+                *work = group.copy.take().map_or(Work::Keep, Work::Encoded);
+            }
+        }
+    }
+
+    fn start_epochs_again(&mut self) {
+        self.groups.iter_mut().for_each(|group| group.entries.reset_epochs());
+        self.epoch = FIRST_EPOCH;
+    }
+
+    /// Writes on the segment of group `index`; returns whether it is complete.
+    fn write_group(&mut self, index: usize, budget: &mut usize, part: &mut PartWriter) -> Result<bool> {
+        let snapshot = self.snapshots.front_mut().ok_or_else(nothing_frozen)?;
+        let group = &mut self.groups[index];
+        let work = &mut snapshot.work[index];
+        match work {
+            Work::Keep => return Ok(true),
+            Work::Clear => {
+                group.chain.clear();
+                return Ok(true);
+            }
+            Work::Table | Work::Encoded(_) => {}
+        }
+        let in_table = matches!(work, Work::Table);
+        let copy = match work {
+            Work::Encoded(copy) => copy,
+            _ => group.copy.as_mut().ok_or_else(nothing_frozen)?,
+        };
+        if snapshot.open.is_none() {
+            part.begin_segment()?;
+            part.append(|out| copy.removals.encode(out));
+        }
+        let written = snapshot.open.get_or_insert(0);
+        if in_table {
+            let finished = group.entries.walk(copy.frozen, budget, |entry| {
+                part.append(|out| {
+                    entry.key.encode(out);
+                    entry.value.encode(out);
+                });
+                *written += 1;
+            });
+            if !finished {
+                return Ok(false);
+            }
+        }
+        let copy = match std::mem::replace(work, Work::Keep) {
+            Work::Encoded(copy) => copy,
+            _ => group.copy.take().ok_or_else(nothing_frozen)?,
+        };
+        part.append(|out| out.extend_from_slice(&copy.encoded));
+        let entries = *written + copy.entries;
+        *budget = budget.saturating_sub(copy.entries as usize / 8);
+        snapshot.open = None;
+        group.chain.push(part.end_segment(copy.kind(), entries)?);
+        Ok(true)
+    }
+}
+
+#[cold]
+pub(crate) fn nothing_frozen() -> Error {
+    Error::internal("a snapshot was to be written, but none is in flight")
+}
+
+#[cold]
+pub(crate) fn not_written() -> Error {
+    Error::internal("a snapshot's manifest was asked for before the snapshot was written")
+}
+
+impl<K: Key, V: Data> ManagedState for KeyedTable<K, V> {
+    fn descriptor(&self) -> StateDescriptor {
+        self.descriptor()
+    }
+
+    fn freeze(&mut self, full: bool) {
+        self.encode_snapshot_in_flight();
+        let again = self.epoch >= LAST_EPOCH;
+        if again {
+            self.start_epochs_again();
+        }
+        let mut may_compact = (self.groups.len() / COMPACTED_SHARE).max(1);
+        let count = self.groups.len();
+        let mut work: Vec<Work> = (0..count).map(|_| Work::Keep).collect();
+        for step in 0..count {
+            let index = (self.compaction_cursor + step) % count;
+            work[index] = self.groups[index].freeze(self.epoch, full || again, &mut may_compact);
+        }
+        self.compaction_cursor = (self.compaction_cursor + count / COMPACTED_SHARE + 1) % count.max(1);
+        self.epoch += EPOCH_STEP;
+        self.snapshots.push_back(Snapshot { work, next: 0, open: None });
+    }
+
+    fn write_frozen(&mut self, budget_entries: usize, part: &mut PartWriter) -> Result<bool> {
+        let mut budget = budget_entries.max(1);
+        loop {
+            let snapshot = self.snapshots.front().ok_or_else(nothing_frozen)?;
+            let next = snapshot.next;
+            if next == snapshot.work.len() {
+                return Ok(true);
+            }
+            if budget == 0 || !self.write_group(next, &mut budget, part)? {
+                return Ok(false);
+            }
+            self.snapshots.front_mut().ok_or_else(nothing_frozen)?.next += 1;
+        }
+    }
+
+    fn manifest_of_frozen(&mut self) -> Result<StateManifest> {
+        match self.snapshots.front() {
+            None => Err(nothing_frozen()),
+            Some(snapshot) if snapshot.next < snapshot.work.len() => Err(not_written()),
+            Some(_) => {
+                self.snapshots.pop_front();
+                let numbered = self.groups.iter().zip(self.range.start..);
+                let chains = numbered.filter_map(|(group, number)| group.chain.manifest(number)).collect();
+                Ok(StateManifest { descriptor: self.descriptor(), chains })
+            }
+        }
+    }
+
+    fn abandon(&mut self) {
+        self.snapshots.clear();
+        for group in &mut self.groups {
+            group.copy = None;
+            group.removals = Removals::default();
+            group.in_segments = false;
+            group.chain.clear();
+        }
+    }
+
+    fn restore(&mut self, source: &mut RestoreSource) -> Result<()> {
+        self.restore_from(source)
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.memory_bytes()
+    }
+}
