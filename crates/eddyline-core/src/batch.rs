@@ -46,6 +46,8 @@ pub trait AnyRows: Send {
     fn clone_rows(&self) -> Box<dyn AnyRows>;
     /// Takes the first `rows` records off.
     fn split_front(&mut self, rows: usize) -> Box<dyn AnyRows>;
+    /// The least and the greatest event time, if there are records.
+    fn timestamp_bounds(&self) -> Option<(EventTime, EventTime)>;
     /// For downcasting to `Vec<Record<T>>`.
     fn as_any_mut(&mut self) -> &mut dyn Any;
     /// For downcasting to `Vec<Record<T>>`.
@@ -75,6 +77,13 @@ impl<T: Data> AnyRows for Vec<Record<T>> {
 
     fn clone_rows(&self) -> Box<dyn AnyRows> {
         Box::new(self.clone())
+    }
+
+    fn timestamp_bounds(&self) -> Option<(EventTime, EventTime)> {
+        let first = self.first()?.timestamp;
+        Some(self.iter().fold((first, first), |(least, most), record| {
+            (least.min(record.timestamp), most.max(record.timestamp))
+        }))
     }
 
     fn split_front(&mut self, rows: usize) -> Box<dyn AnyRows> {
@@ -212,6 +221,14 @@ impl Batch {
             Ok(Vec::new())
         } else {
             Ok(std::mem::take(self.rows_mut::<T>()?))
+        }
+    }
+
+    /// The least and the greatest event time of typed rows, if there are any.
+    pub fn timestamp_bounds(&self) -> Option<(EventTime, EventTime)> {
+        match &self.body {
+            Body::Rows(rows) => rows.timestamp_bounds(),
+            _ => None,
         }
     }
 

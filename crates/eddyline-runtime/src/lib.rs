@@ -1,1 +1,34 @@
-//! Eddyline runtime.
+//! Eddyline's runtime: a job graph, brought to life on Timely Dataflow.
+//!
+//! Read in this order: [`graph`] (what is to be computed), [`operator`] (what an operator is), `driver` (where
+//! ticks come from), `operator_task` and `source_task` (how operators run), [`watermarks`](self) and `snapshots`
+//! (how time and cuts get through), [`worker`] (the loop around it all), [`attempt`] (threads and processes).
+//!
+//! **Architecture invariant:** only this crate names Timely; it knows nothing of SQL, connectors or clusters.
+
+pub mod context;
+mod driver;
+mod exchange;
+pub mod graph;
+mod instance;
+pub mod latency;
+mod loops;
+pub mod operator;
+mod operator_task;
+mod outputs;
+mod packet;
+pub mod panics;
+pub mod partition;
+pub mod services;
+mod shared;
+pub mod snapshots;
+mod source_task;
+mod stages;
+pub mod watchdog;
+mod watermarks;
+pub mod worker;
+
+pub use context::{InstanceInfo, OperatorContext};
+pub use operator::{Operator, Progress, Source, SourceStatus, Stage, Stateful};
+pub use services::Services;
+pub use shared::Limits;
