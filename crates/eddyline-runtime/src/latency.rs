@@ -4,7 +4,6 @@
 //! histogram is log-linear (16 steps per factor of two, error below 6 %), costs a few kilobytes and one addition
 //! per batch.
 
-use std::cell::Cell;
 
 const STEPS: usize = 16;
 const SLOTS: usize = STEPS * 40;
@@ -86,7 +85,6 @@ impl LatencyHistogram {
 pub(crate) struct LatencyRecorder {
     /// From creation to the end of a sink's call.
     pub(crate) end_to_end: LatencyHistogram,
-    pub(crate) published: Cell<u64>,
 }
 
 #[cfg(test)]

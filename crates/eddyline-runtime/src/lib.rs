@@ -24,6 +24,7 @@ mod shared;
 pub mod snapshots;
 mod source_task;
 mod stages;
+pub mod supervisor;
 pub mod watchdog;
 mod watermarks;
 pub mod worker;
