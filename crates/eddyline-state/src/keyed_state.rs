@@ -269,11 +269,14 @@ impl<UK: Data + Ord, V: Data> MapState<UK, V> {
     }
 }
 
+/// How two values become one.
+type Reduce<V> = dyn Fn(&V, V) -> V;
+
 /// One value per key, into which further ones are merged.
 #[derive(Clone)]
 pub struct ReducingState<V> {
     value: ValueState<V>,
-    reduce: Rc<dyn Fn(&V, V) -> V>,
+    reduce: Rc<Reduce<V>>,
 }
 
 impl<V: Data> ReducingState<V> {

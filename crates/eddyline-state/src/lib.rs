@@ -20,6 +20,8 @@ pub mod restore;
 mod segment;
 pub mod storage;
 pub mod table;
+#[cfg(test)]
+mod tests;
 pub mod timers;
 pub mod window_table;
 

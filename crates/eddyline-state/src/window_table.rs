@@ -282,5 +282,5 @@ fn estimated_heap_bytes<K: Key, V: Data>(entries: &Entries<u64, K, V>) -> usize 
         count += 1;
         bytes += entry.key.heap_bytes() + entry.value.heap_bytes();
     }
-    if count == 0 { 0 } else { bytes * entries.len() / count }
+    (bytes * entries.len()).checked_div(count).unwrap_or(0)
 }

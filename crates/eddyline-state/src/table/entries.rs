@@ -16,6 +16,7 @@
 //! bucket number is good until the table is rehashed; then the lists are given up and that table is scanned, which
 //! costs no more than the rehash did.
 
+use eddyline_core::Data;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry as Slot;
 
@@ -73,6 +74,12 @@ pub(crate) struct Entry<H, K, V> {
     pub(crate) value: V,
 }
 
+/// Whether an entry is that of `key`; keys that own memory are compared only if their hashes agree.
+#[inline]
+fn same<H: StoredHash, K: Data + Eq, V>(entry: &Entry<H, K, V>, hash: H, key: &K) -> bool {
+    (!K::HAS_HEAP || entry.hash == hash) && entry.key == *key
+}
+
 /// Which entries a snapshot covers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Frozen {
@@ -99,24 +106,34 @@ enum Positions {
 /// The changes of the current epoch and of the one before it that had any.
 struct Changes {
     epoch: u32,
+    /// How many entries changed and are still there.
     count: u32,
     positions: Positions,
     earlier_epoch: u32,
     earlier: Positions,
+    /// How far the snapshot in flight has come.
+    walk: usize,
 }
 
 impl Changes {
-    fn new() -> Self {
+    fn new() -> Box<Self> {
         let none = || Positions::List(Vec::new());
-        Changes { epoch: 0, count: 0, positions: none(), earlier_epoch: 0, earlier: none() }
+        Box::new(Changes {
+            epoch: 0,
+            count: 0,
+            positions: none(),
+            earlier_epoch: 0,
+            earlier: none(),
+            walk: 0,
+        })
     }
 
-    #[inline]
+    #[inline(never)]
     fn record(&mut self, index: usize, epoch: u32, length: usize) {
         if self.epoch != epoch {
             self.roll(epoch);
         }
-        self.count = self.count.saturating_add(1);
+        self.count += 1;
         if let Positions::List(list) = &mut self.positions {
             if length <= SCANNED_LENGTH || list.len() >= length / 4 {
                 self.positions = Positions::Scan;
@@ -148,8 +165,8 @@ impl Changes {
 /// A hash table with change tracking; see the module.
 pub(crate) struct Entries<H, K, V> {
     table: HashTable<Entry<H, K, V>>,
-    changes: Changes,
-    walk: usize,
+    /// Apart, so that the tables of all key groups fit in the cache.
+    changes: Box<Changes>,
 }
 
 /// A removed entry, and whether an earlier segment may contain it.
@@ -158,9 +175,9 @@ pub(crate) struct Removed<V> {
     pub(crate) known_to_segments: bool,
 }
 
-impl<H: StoredHash, K: Eq, V> Entries<H, K, V> {
+impl<H: StoredHash, K: Data + Eq, V> Entries<H, K, V> {
     pub(crate) fn new() -> Self {
-        Entries { table: HashTable::new(), changes: Changes::new(), walk: 0 }
+        Entries { table: HashTable::new(), changes: Changes::new() }
     }
 
     #[inline]
@@ -175,7 +192,7 @@ impl<H: StoredHash, K: Eq, V> Entries<H, K, V> {
     #[inline]
     pub(crate) fn get(&self, hash: u64, key: &K) -> Option<&V> {
         let hash = H::of(hash);
-        let found = self.table.find(hash.table_hash(), |entry| entry.hash == hash && entry.key == *key);
+        let found = self.table.find(hash.table_hash(), |entry| same(entry, hash, key));
         found.map(|entry| &entry.value)
     }
 
@@ -191,8 +208,7 @@ impl<H: StoredHash, K: Eq, V> Entries<H, K, V> {
     ) -> Option<&mut V> {
         let hash = H::of(hash);
         let length = self.table.len();
-        let occupied =
-            self.table.find_entry(hash.table_hash(), |entry| entry.hash == hash && entry.key == *key).ok()?;
+        let occupied = self.table.find_entry(hash.table_hash(), |entry| same(entry, hash, key)).ok()?;
         let index = occupied.bucket_index();
         let entry = occupied.into_mut();
         if entry.epoch < epoch {
@@ -223,7 +239,7 @@ impl<H: StoredHash, K: Eq, V> Entries<H, K, V> {
         let length = self.table.len();
         let slot = self.table.entry(
             hash.table_hash(),
-            |entry| entry.hash == hash && entry.key == *key,
+            |entry| same(entry, hash, key),
             |entry| entry.hash.table_hash(),
         );
         match slot {
@@ -257,13 +273,14 @@ impl<H: StoredHash, K: Eq, V> Entries<H, K, V> {
     ) -> Option<Removed<V>> {
         let hash = H::of(hash);
         let length = self.table.len();
-        let occupied =
-            self.table.find_entry(hash.table_hash(), |entry| entry.hash == hash && entry.key == *key).ok()?;
-        if occupied.get().epoch < epoch {
+        let occupied = self.table.find_entry(hash.table_hash(), |entry| same(entry, hash, key)).ok()?;
+        let unchanged = occupied.get().epoch < epoch;
+        if unchanged {
             copy(occupied.get());
         }
         // A removal is a change of the table even though no entry is left to carry the epoch.
         self.changes.record(occupied.bucket_index(), epoch, length);
+        self.changes.count -= if unchanged { 1 } else { 2 };
         let (entry, _) = occupied.remove();
         Some(Removed { value: entry.value, known_to_segments: entry.epoch != epoch + BORN })
     }
@@ -273,7 +290,7 @@ impl<H: StoredHash, K: Eq, V> Entries<H, K, V> {
         let hash = H::of(hash);
         let slot = self.table.entry(
             hash.table_hash(),
-            |entry| entry.hash == hash && entry.key == key,
+            |entry| same(entry, hash, &key),
             |entry| entry.hash.table_hash(),
         );
         match slot {
@@ -291,9 +308,7 @@ impl<H: StoredHash, K: Eq, V> Entries<H, K, V> {
     /// Takes an entry out as a segment says: it does not count as a change.
     pub(crate) fn restore_removal(&mut self, hash: u64, key: &K) {
         let hash = H::of(hash);
-        if let Ok(occupied) =
-            self.table.find_entry(hash.table_hash(), |entry| entry.hash == hash && entry.key == *key)
-        {
+        if let Ok(occupied) = self.table.find_entry(hash.table_hash(), |entry| same(entry, hash, key)) {
             occupied.remove();
         }
     }
@@ -305,7 +320,7 @@ impl<H: StoredHash, K: Eq, V> Entries<H, K, V> {
         self.table.reserve(1, |entry| entry.hash.table_hash());
         self.changes.positions = Positions::Scan;
         self.changes.earlier = Positions::Scan;
-        self.walk = 0;
+        self.changes.walk = 0;
     }
 
     /// Whether anything changed in `epoch`.
@@ -324,7 +339,7 @@ impl<H: StoredHash, K: Eq, V> Entries<H, K, V> {
 
     /// Starts to write a snapshot from the first entry on.
     pub(crate) fn begin_walk(&mut self) {
-        self.walk = 0;
+        self.changes.walk = 0;
     }
 
     /// Shows `write` the entries that the snapshot still needs, at most about `budget` of them, which is reduced.
@@ -335,6 +350,7 @@ impl<H: StoredHash, K: Eq, V> Entries<H, K, V> {
         budget: &mut usize,
         mut write: impl FnMut(&Entry<H, K, V>),
     ) -> bool {
+        let mut at = self.changes.walk;
         let positions =
             if frozen.full { Some(&Positions::Scan) } else { self.changes.in_epoch(frozen.epoch) };
         let (list, end) = match positions {
@@ -343,12 +359,9 @@ impl<H: StoredHash, K: Eq, V> Entries<H, K, V> {
             Some(Positions::Scan) => (None, self.table.num_buckets()),
         };
         let mut passed = 0;
-        while self.walk < end {
-            if *budget == 0 {
-                return false;
-            }
-            let index = list.map_or(self.walk, |list| list[self.walk] as usize);
-            self.walk += 1;
+        while at < end && *budget > 0 {
+            let index = list.map_or(at, |list| list[at] as usize);
+            at += 1;
             match self.table.get_bucket_mut(index) {
                 Some(entry) if frozen.needs(entry.epoch) => {
                     write(entry);
@@ -364,14 +377,14 @@ impl<H: StoredHash, K: Eq, V> Entries<H, K, V> {
                 }
             }
         }
-        true
+        self.changes.walk = at;
+        at == end
     }
 
     /// Forgets all epochs; the owner starts again from [`FIRST_EPOCH`] with a full snapshot.
     pub(crate) fn reset_epochs(&mut self) {
         self.table.iter_mut().for_each(|entry| entry.epoch = 0);
         self.changes = Changes::new();
-        self.walk = 0;
     }
 
     /// All entries in bucket order.
@@ -383,7 +396,6 @@ impl<H: StoredHash, K: Eq, V> Entries<H, K, V> {
     pub(crate) fn take_all(&mut self) -> impl Iterator<Item = Entry<H, K, V>> + use<H, K, V> {
         let table = std::mem::take(&mut self.table);
         self.changes = Changes::new();
-        self.walk = 0;
         table.into_iter()
     }
 

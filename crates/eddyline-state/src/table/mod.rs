@@ -37,8 +37,15 @@ pub struct KeyedTable<K, V> {
 
 struct Group<K, V> {
     entries: Entries<u32, K, V>,
+    /// What only snapshots and removals need: apart, so that the tables of all groups fit in the cache.
+    record: Box<GroupRecord>,
+}
+
+/// What the snapshots of a key group need to know.
+#[derive(Default)]
+struct GroupRecord {
     /// The snapshot in flight, while it still needs something from here.
-    copy: Option<Box<GroupCopy>>,
+    copy: Option<GroupCopy>,
     removals: Removals,
     /// Whether some segment, written or about to be, will count at restore: else removals need not be told.
     in_segments: bool,
@@ -47,8 +54,8 @@ struct Group<K, V> {
 
 /// Encodes the frozen value of an entry that is about to change, if a snapshot in flight still needs it.
 #[cold]
-fn copy_frozen<K: Data, V: Data>(copy: &mut Option<Box<GroupCopy>>, entry: &Entry<u32, K, V>) {
-    if let Some(copy) = copy
+fn copy_frozen<K: Data, V: Data>(record: &mut GroupRecord, entry: &Entry<u32, K, V>) {
+    if let Some(copy) = &mut record.copy
         && copy.frozen.needs(entry.epoch)
     {
         copy.encode(&entry.key, &entry.value);
@@ -58,13 +65,7 @@ fn copy_frozen<K: Data, V: Data>(copy: &mut Option<Box<GroupCopy>>, entry: &Entr
 impl<K: Key, V: Data> KeyedTable<K, V> {
     /// An empty table for the keys of `range`, out of `max_parallelism` key groups.
     pub fn new(name: impl Into<String>, range: KeyGroupRange, max_parallelism: u32) -> Self {
-        let new_group = |_| Group {
-            entries: Entries::new(),
-            copy: None,
-            removals: Removals::default(),
-            in_segments: false,
-            chain: Chain::default(),
-        };
+        let new_group = |_| Group { entries: Entries::new(), record: Box::default() };
         KeyedTable {
             name: name.into(),
             range,
@@ -118,8 +119,8 @@ impl<K: Key, V: Data> KeyedTable<K, V> {
     #[inline]
     pub fn get_mut(&mut self, hash: u64, key: &K) -> Option<&mut V> {
         let epoch = self.epoch;
-        let Group { entries, copy, .. } = self.group_mut(hash);
-        entries.get_mut(hash, key, epoch, |entry| copy_frozen(copy, entry))
+        let Group { entries, record } = self.group_mut(hash);
+        entries.get_mut(hash, key, epoch, |entry| copy_frozen(record, entry))
     }
 
     /// The value of `key`, made by `make` if there is none, to be changed: it counts as changed whether it is or
@@ -127,8 +128,8 @@ impl<K: Key, V: Data> KeyedTable<K, V> {
     #[inline]
     pub fn entry_or_insert_with(&mut self, hash: u64, key: &K, make: impl FnOnce() -> V) -> &mut V {
         let epoch = self.epoch;
-        let Group { entries, copy, .. } = self.group_mut(hash);
-        entries.entry_or_insert_with(hash, key, epoch, |entry| copy_frozen(copy, entry), make)
+        let Group { entries, record } = self.group_mut(hash);
+        entries.entry_or_insert_with(hash, key, epoch, |entry| copy_frozen(record, entry), make)
     }
 
     /// Sets the value of `key` and returns the one before.
@@ -143,10 +144,10 @@ impl<K: Key, V: Data> KeyedTable<K, V> {
     /// Takes `key` out and returns its value.
     pub fn remove(&mut self, hash: u64, key: &K) -> Option<V> {
         let epoch = self.epoch;
-        let Group { entries, copy, removals, in_segments, .. } = self.group_mut(hash);
-        let removed = entries.remove(hash, key, epoch, |entry| copy_frozen(copy, entry))?;
-        if removed.known_to_segments && *in_segments {
-            removals.add_key(|out| key.encode(out));
+        let Group { entries, record } = self.group_mut(hash);
+        let removed = entries.remove(hash, key, epoch, |entry| copy_frozen(record, entry))?;
+        if removed.known_to_segments && record.in_segments {
+            record.removals.add_key(|out| key.encode(out));
         }
         Some(removed.value)
     }
@@ -162,8 +163,8 @@ impl<K: Key, V: Data> KeyedTable<K, V> {
         for group in &mut self.groups {
             group.encode_rest();
             taken.push(group.entries.take_all());
-            group.removals = Removals::default();
-            group.in_segments = false;
+            group.record.removals = Removals::default();
+            group.record.in_segments = false;
         }
         taken.into_iter().flatten().map(|entry| (entry.key, entry.value))
     }
@@ -198,7 +199,7 @@ impl<K: Key, V: Data> KeyedTable<K, V> {
                 bytes += entry.key.heap_bytes() + entry.value.heap_bytes();
             }
         }
-        if count == 0 { 0 } else { bytes * length / count }
+        (bytes * length).checked_div(count).unwrap_or(0)
     }
 
     /// The shape of what this table writes.

@@ -61,7 +61,7 @@ impl<K: Key, V: Data> KeyedTable<K, V> {
         decoder: &EntryDecoder<K, V>,
     ) -> Result<()> {
         let group = &mut self.groups[(chain.group - self.range.start) as usize];
-        if group.entries.len() > 0 || !group.chain.is_empty() {
+        if group.entries.len() > 0 || !group.record.chain.is_empty() {
             return Err(Error::state(format!("key group {} comes twice in the checkpoint", chain.group))
                 .with_detail(format!("state `{}`", self.name))
                 .with_hint("the checkpoint is damaged: restore from an older one"));
@@ -69,8 +69,8 @@ impl<K: Key, V: Data> KeyedTable<K, V> {
         let mut applier = Applier { entries: &mut group.entries, decoder };
         if decoder.is_direct() {
             source.visit_chain(&state.descriptor, chain, &mut applier)?;
-            group.chain = Chain::restored(&chain.segments);
-            group.in_segments = !group.chain.is_empty();
+            group.record.chain = Chain::restored(&chain.segments);
+            group.record.in_segments = !group.record.chain.is_empty();
             return Ok(());
         }
         // Values of another shape: deltas of the new shape must not continue segments of the old one.

@@ -50,7 +50,7 @@ enum Work {
     /// Its copy and the table's entries are written.
     Table,
     /// All of it has been encoded already, since another freeze came.
-    Encoded(Box<GroupCopy>),
+    Encoded(GroupCopy),
 }
 
 /// A snapshot in flight.
@@ -70,13 +70,13 @@ impl Snapshot {
 
 impl<K: Key, V: Data> Group<K, V> {
     pub(super) fn copied_bytes(&self) -> usize {
-        self.removals.memory_bytes() + self.copy.as_ref().map_or(0, |copy| copy.memory_bytes())
+        self.record.removals.memory_bytes() + self.record.copy.as_ref().map_or(0, |copy| copy.memory_bytes())
     }
 
     /// Encodes everything that the snapshot in flight still needs from the table.
     pub(super) fn encode_rest(&mut self) {
-        if let Some(copy) = &mut self.copy {
-            let GroupCopy { frozen, encoded, entries, .. } = &mut **copy;
+        if let Some(copy) = &mut self.record.copy {
+            let GroupCopy { frozen, encoded, entries, .. } = copy;
             self.entries.walk(*frozen, &mut usize::MAX.clone(), |entry| {
                 entry.key.encode(encoded);
                 entry.value.encode(encoded);
@@ -87,28 +87,28 @@ impl<K: Key, V: Data> Group<K, V> {
 
     /// Ends `epoch` for the group.
     fn freeze(&mut self, epoch: u32, full: bool, may_compact: &mut usize) -> Work {
-        let removals = std::mem::take(&mut self.removals);
+        let removals = std::mem::take(&mut self.record.removals);
         if self.entries.len() == 0 {
-            self.in_segments = false;
+            self.record.in_segments = false;
             return Work::Clear;
         }
-        let base = if full || !self.in_segments {
+        let base = if full || !self.record.in_segments {
             true
         } else if !self.entries.changed_in(epoch) {
             return Work::Keep;
         } else if self.entries.mostly_changed_in(epoch) {
             true
-        } else if self.chain.wants_base() && *may_compact > 0 {
+        } else if self.record.chain.wants_base() && *may_compact > 0 {
             *may_compact -= 1;
             true
         } else {
             false
         };
-        self.in_segments = true;
+        self.record.in_segments = true;
         self.entries.begin_walk();
         let removals = if base { Removals::default() } else { removals };
         let frozen = Frozen { epoch, full: base };
-        self.copy = Some(Box::new(GroupCopy { frozen, removals, encoded: Vec::new(), entries: 0 }));
+        self.record.copy = Some(GroupCopy { frozen, removals, encoded: Vec::new(), entries: 0 });
         Work::Table
     }
 }
@@ -121,7 +121,7 @@ impl<K: Key, V: Data> KeyedTable<K, V> {
             if matches!(work, Work::Table) {
                 group.encode_rest();
                 // A group without a copy has been written already.
-                *work = group.copy.take().map_or(Work::Keep, Work::Encoded);
+                *work = group.record.copy.take().map_or(Work::Keep, Work::Encoded);
             }
         }
     }
@@ -139,7 +139,7 @@ impl<K: Key, V: Data> KeyedTable<K, V> {
         match work {
             Work::Keep => return Ok(true),
             Work::Clear => {
-                group.chain.clear();
+                group.record.chain.clear();
                 return Ok(true);
             }
             Work::Table | Work::Encoded(_) => {}
@@ -147,7 +147,7 @@ impl<K: Key, V: Data> KeyedTable<K, V> {
         let in_table = matches!(work, Work::Table);
         let copy = match work {
             Work::Encoded(copy) => copy,
-            _ => group.copy.as_mut().ok_or_else(nothing_frozen)?,
+            _ => group.record.copy.as_mut().ok_or_else(nothing_frozen)?,
         };
         if snapshot.open.is_none() {
             part.begin_segment()?;
@@ -168,13 +168,13 @@ impl<K: Key, V: Data> KeyedTable<K, V> {
         }
         let copy = match std::mem::replace(work, Work::Keep) {
             Work::Encoded(copy) => copy,
-            _ => group.copy.take().ok_or_else(nothing_frozen)?,
+            _ => group.record.copy.take().ok_or_else(nothing_frozen)?,
         };
         part.append(|out| out.extend_from_slice(&copy.encoded));
         let entries = *written + copy.entries;
         *budget = budget.saturating_sub(copy.entries as usize / 8);
         snapshot.open = None;
-        group.chain.push(part.end_segment(copy.kind(), entries)?);
+        group.record.chain.push(part.end_segment(copy.kind(), entries)?);
         Ok(true)
     }
 }
@@ -234,7 +234,8 @@ impl<K: Key, V: Data> ManagedState for KeyedTable<K, V> {
             Some(_) => {
                 self.snapshots.pop_front();
                 let numbered = self.groups.iter().zip(self.range.start..);
-                let chains = numbered.filter_map(|(group, number)| group.chain.manifest(number)).collect();
+                let chains =
+                    numbered.filter_map(|(group, number)| group.record.chain.manifest(number)).collect();
                 Ok(StateManifest { descriptor: self.descriptor(), chains })
             }
         }
@@ -243,10 +244,10 @@ impl<K: Key, V: Data> ManagedState for KeyedTable<K, V> {
     fn abandon(&mut self) {
         self.snapshots.clear();
         for group in &mut self.groups {
-            group.copy = None;
-            group.removals = Removals::default();
-            group.in_segments = false;
-            group.chain.clear();
+            group.record.copy = None;
+            group.record.removals = Removals::default();
+            group.record.in_segments = false;
+            group.record.chain.clear();
         }
     }
 

@@ -1,0 +1,6 @@
+//! Tests that need more than one module.
+
+mod chains;
+mod evolution;
+mod model;
+mod support;
