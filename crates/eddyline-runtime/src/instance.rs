@@ -5,7 +5,7 @@ use crate::graph::NodeId;
 use crate::operator::{Operator, Source};
 use crate::shared::WorkerShared;
 use eddyline_core::{Error, EventTime, Result, Tick, WATERMARK_MIN};
-use eddyline_protocol::{CheckpointId, FailureReport};
+use eddyline_protocol::{CheckpointId, FailureReport, StateKind};
 use eddyline_state::{ManagedState, OperatorListState, RestoreSource};
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -68,20 +68,40 @@ impl Instance {
         }
     }
 
-    /// Fixes the content of all states for a snapshot.
-    pub(crate) fn freeze(&mut self, watermark: EventTime, full: bool) -> Result<()> {
+    /// Fixes the content of all states for a checkpoint.
+    pub(crate) fn freeze_for(
+        &mut self,
+        shared: &WorkerShared,
+        checkpoint: CheckpointId,
+        watermark: EventTime,
+    ) -> Result<(), FailureReport> {
+        let (wanted, full) = {
+            let snapshots = shared.snapshots.borrow();
+            (snapshots.wants_state(), snapshots.full(checkpoint))
+        };
+        if !wanted {
+            return Ok(());
+        }
         self.floor.set(vec![watermark]);
-        self.visit_states(&mut |state| {
+        let frozen = self.visit_states(&mut |state| {
             state.freeze(full);
             Ok(())
-        })
+        });
+        frozen.map_err(|error| self.blame(&error))
     }
 
     /// Restores all states from what a checkpoint holds for the operator; answers the watermark floor.
     pub(crate) fn restore(&mut self, source: Option<&mut RestoreSource>) -> Result<EventTime> {
         if let Some(source) = source {
-            self.visit_states(&mut |state| state.restore(source))?;
-            if let Some(lost) = source.unclaimed().first() {
+            self.visit_states(&mut |state| {
+                if planted!(LostTimer) && state.descriptor().kind == StateKind::Timers {
+                    return Ok(());
+                }
+                state.restore(source)
+            })?;
+            if let Some(lost) = source.unclaimed().first()
+                && !planted!(LostTimer)
+            {
                 return Err(Error::state(format!(
                     "operator `{}` no longer has the state `{lost}` that the checkpoint holds",
                     self.info.name
@@ -89,6 +109,9 @@ impl Instance {
                 .with_detail(format!("uid `{}`", self.info.uid))
                 .with_hint("declare the state again in `open`, or give the operator a new uid to start it empty"));
             }
+        }
+        if planted!(WatermarkReset) {
+            return Ok(WATERMARK_MIN);
         }
         Ok(self.floor.items().iter().copied().min().unwrap_or(WATERMARK_MIN))
     }

@@ -6,10 +6,30 @@
 //!
 //! **Architecture invariant:** only this crate names Timely; it knows nothing of SQL, connectors or clusters.
 
+/// Whether a bug is planted here; a constant in the product.
+#[cfg(feature = "simulation")]
+macro_rules! planted {
+    ($bug:ident) => {
+        $crate::deterministic::planted::is_planted($crate::deterministic::Bug::$bug)
+    };
+}
+
+/// Whether a bug is planted here: never, outside of simulations.
+#[cfg(not(feature = "simulation"))]
+macro_rules! planted {
+    ($bug:ident) => {
+        false
+    };
+}
+
+pub mod attempt;
 pub mod context;
+#[cfg(feature = "simulation")]
+pub mod deterministic;
 mod driver;
 mod exchange;
 pub mod graph;
+pub mod harness;
 mod instance;
 pub mod latency;
 mod loops;

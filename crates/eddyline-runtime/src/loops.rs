@@ -203,7 +203,8 @@ impl Operator for LoopTail {
         if !matches!(batch.body, Body::Rows(_)) {
             return Err(Error::internal("a loop can carry typed rows only"));
         }
-        for log in self.ends.logs.borrow_mut().iter_mut().filter(|log| context.tick() < log.tick) {
+        let at_cuts = |log: &&mut CutLog| context.tick() < log.tick && !planted!(DroppedInFlight);
+        for log in self.ends.logs.borrow_mut().iter_mut().filter(at_cuts) {
             log.batches.push(encode(&batch));
         }
         let bytes = batch.memory_bytes();

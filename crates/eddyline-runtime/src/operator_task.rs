@@ -220,7 +220,7 @@ impl OperatorTask {
                     // Whether a cut lies before this batch is not known yet; the announcement is on its way.
                     return Ok(None);
                 }
-                if tick >= limit {
+                if tick >= limit && !planted!(LostStash) {
                     let front = self.queue.pop_front();
                     self.stash.extend(front.map(|queued| self.stashed(queued)));
                     continue;
@@ -519,8 +519,7 @@ impl OperatorTask {
                 return Ok(());
             }
             instance.frozen_late.pop_front();
-            let full = self.shared.snapshots.borrow().full(checkpoint);
-            instance.freeze(watermark, full).map_err(|error| FailureReport::from(&error))?;
+            instance.freeze_for(&self.shared, checkpoint, watermark)?;
             let number = instance.number;
             drop(instance);
             self.shared.frozen(checkpoint, number);
@@ -535,8 +534,7 @@ impl OperatorTask {
                 Body::Source(_) => true,
             };
         if ready {
-            let full = self.shared.snapshots.borrow().full(cut.checkpoint);
-            instance.freeze(self.watermark, full).map_err(|error| FailureReport::from(&error))?;
+            instance.freeze_for(&self.shared, cut.checkpoint, self.watermark)?;
             let number = instance.number;
             drop(instance);
             self.shared.frozen(cut.checkpoint, number);

@@ -67,6 +67,18 @@ pub(crate) fn catch<R>(code: impl FnOnce() -> R + UnwindSafe) -> Result<R, Error
     })
 }
 
+/// Runs engine code; a panic in it is a bug of Eddyline and becomes an error that says so.
+pub(crate) fn guard<R>(code: impl FnOnce() -> R) -> Result<R, Error> {
+    catch(std::panic::AssertUnwindSafe(code)).map_err(|error| {
+        let text = error.message().replacen("user code panicked", "a broken invariant", 1);
+        let internal = Error::internal(text).with_hint("this is a bug in Eddyline: please report it");
+        match error.detail() {
+            Some(place) => internal.with_detail(place),
+            None => internal,
+        }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

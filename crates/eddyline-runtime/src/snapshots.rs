@@ -15,6 +15,10 @@ use std::rc::Rc;
 
 /// Makes the bytes of parts durable, away from the worker's thread.
 pub trait PartIo {
+    /// Whether states are kept at all; without, a checkpoint only serves to commit.
+    fn wants_state(&self) -> bool {
+        true
+    }
     /// The path of this worker's part of a checkpoint, relative to the job's checkpoint directory.
     fn part_path(&self, checkpoint: CheckpointId) -> String;
     /// Appends a chunk to a part.
@@ -101,6 +105,11 @@ impl Snapshots {
         );
     }
 
+    /// Whether states have to be frozen at all.
+    pub(crate) fn wants_state(&self) -> bool {
+        self.io.wants_state()
+    }
+
     /// Whether a freeze for `checkpoint` has to be full: it may refer to segments of committed checkpoints only.
     pub(crate) fn full(&self, checkpoint: CheckpointId) -> bool {
         self.full_next || self.uncommitted.range(..checkpoint).next().is_some()
@@ -122,7 +131,9 @@ impl Snapshots {
     pub(crate) fn frozen(&mut self, checkpoint: CheckpointId, instance: usize) -> bool {
         let Some(active) = self.active.get_mut(&checkpoint) else { return false };
         active.frozen += 1;
-        active.waiting.push_back(instance);
+        if self.io.wants_state() {
+            active.waiting.push_back(instance);
+        }
         let last = active.frozen == self.participants;
         if last {
             // Whatever was lost is in this snapshot again.

@@ -113,8 +113,7 @@ impl SourceTask {
                 Body::Source(source) => source.before_snapshot(cut.checkpoint, context),
                 Body::Operator(_) => Ok(()),
             })?;
-            let full = self.shared.snapshots.borrow().full(cut.checkpoint);
-            instance.freeze(self.reported.0, full).map_err(|error| FailureReport::from(&error))?;
+            instance.freeze_for(&self.shared, cut.checkpoint, self.reported.0)?;
             let number = instance.number;
             drop(instance);
             self.shared.frozen(cut.checkpoint, number);

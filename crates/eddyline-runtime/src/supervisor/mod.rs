@@ -169,6 +169,7 @@ impl Supervisor {
         let Some(current) = self.master.attempt() else { return };
         match fence(&self.config.restore.job, current, envelope) {
             Verdict::Accept => {}
+            Verdict::Stale if planted!(MissingFence) => {}
             Verdict::Stale => return,
             Verdict::Foreign => {
                 let job = &envelope.job;
@@ -396,7 +397,12 @@ impl Supervisor {
             CheckpointDecision::Trigger { id, kind } => {
                 shell.send(attempt, ToWorker::TriggerCheckpoint { checkpoint: id, kind });
             }
-            CheckpointDecision::WriteComplete(manifest) => shell.write_complete(manifest),
+            CheckpointDecision::WriteComplete(manifest) => {
+                if planted!(EarlyCommit) {
+                    shell.send(attempt, ToWorker::Commit { checkpoint: manifest.checkpoint });
+                }
+                shell.write_complete(manifest);
+            }
             CheckpointDecision::NotifyCommit { id } => {
                 shell.notice(Notice::CheckpointComplete(id));
                 shell.send(attempt, ToWorker::Commit { checkpoint: id });

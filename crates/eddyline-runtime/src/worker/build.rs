@@ -134,7 +134,7 @@ fn make_accounts(job: &Job, config: &WorkerConfig) -> (Vec<Arc<Account>>, Vec<us
     (accounts, base)
 }
 
-fn make_shared(
+pub(crate) fn make_shared(
     config: &WorkerConfig,
     (worker, peers): (usize, usize),
     start: Tick,

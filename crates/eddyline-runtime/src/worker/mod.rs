@@ -2,6 +2,8 @@
 
 mod build;
 
+pub(crate) use build::make_shared;
+
 use crate::driver::{Driver, PeerPacket};
 use crate::graph::Job;
 use crate::instance::Body;

@@ -1,0 +1,144 @@
+//! Running a job: its supervisor, its attempts, their threads and processes.
+//!
+//! [`start`] gives the job to a supervisor thread and returns a [`JobHandle`]; [`run`] waits for its end. With one
+//! process the workers are threads of this one; with more, the program starts itself again, once per process, and
+//! the copies connect to the supervisor (see [`spawn`](self)).
+
+mod children;
+mod options;
+mod part_io;
+mod process;
+mod shell;
+mod status;
+mod storage;
+
+pub use options::JobOptions;
+pub use status::JobStatus;
+
+use crate::graph::Job;
+use crate::supervisor::{JobOutcome, Supervisor, SupervisorConfig};
+use eddyline_core::{Error, Result};
+use eddyline_protocol::{AttemptConfig, StopMode};
+use shell::{Event, ProcessShell};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+/// What is left of a job that ended well.
+#[derive(Debug, Clone, Default)]
+pub struct JobReport {
+    /// The last status.
+    pub status: JobStatus,
+}
+
+/// A job that runs.
+pub struct JobHandle {
+    events: Sender<Event>,
+    status: Arc<Mutex<JobStatus>>,
+    supervisor: JoinHandle<Result<JobReport>>,
+}
+
+/// What can be told to a job from anywhere, also from signal handlers' threads.
+#[derive(Clone)]
+pub struct JobControl {
+    events: Sender<Event>,
+    status: Arc<Mutex<JobStatus>>,
+}
+
+impl JobControl {
+    /// Stops the job cleanly.
+    pub fn stop(&self, mode: StopMode) {
+        let _ = self.events.send(Event::Stop(mode));
+    }
+
+    /// Ends the job at once, without a final checkpoint.
+    pub fn cancel(&self) {
+        let _ = self.events.send(Event::Cancel);
+    }
+
+    /// What is known of the job now.
+    pub fn status(&self) -> JobStatus {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl JobHandle {
+    /// Something to control the job with, from anywhere.
+    pub fn control(&self) -> JobControl {
+        JobControl { events: self.events.clone(), status: self.status.clone() }
+    }
+
+    /// What is known of the job now.
+    pub fn status(&self) -> JobStatus {
+        self.control().status()
+    }
+
+    /// Stops the job cleanly.
+    pub fn stop(&self, mode: StopMode) {
+        self.control().stop(mode);
+    }
+
+    /// Whether the job has ended.
+    pub fn is_finished(&self) -> bool {
+        self.supervisor.is_finished()
+    }
+
+    /// Waits for the end of the job.
+    ///
+    /// # Errors
+    /// What ended it, if that was a failure.
+    pub fn wait(self) -> Result<JobReport> {
+        match self.supervisor.join() {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Error::internal("the supervisor panicked").with_hint("this is a bug: please report it")),
+        }
+    }
+}
+
+/// Runs a job to its end.
+///
+/// # Errors
+/// What ended it, if that was a failure.
+pub fn run(job: Job, options: JobOptions) -> Result<JobReport> {
+    start(job, options)?.wait()
+}
+
+/// Starts a job. In a process that was started to be a worker of it this does not return: the process works, and
+/// ends with the job.
+///
+/// # Errors
+/// Of kind `Config` if the options cannot work, or if no thread can be started.
+pub fn start(job: Job, options: JobOptions) -> Result<JobHandle> {
+    options.validate()?;
+    let job = Arc::new(job);
+    if children::is_worker_process() {
+        children::work_and_exit(&job, &options);
+    }
+    let store = options.store(&job.graph.name)?;
+    let config = SupervisorConfig {
+        checkpoints: options.checkpoints.clone(),
+        attempts: options.attempts.clone().unwrap_or_else(|| AttemptConfig::for_processes(options.processes)),
+        restart: options.restart_strategy(),
+        restore: options.restore_request(&job),
+        workers_per_process: options.workers,
+    };
+    let supervisor = Supervisor::new(config)?;
+    let (events, receiver) = channel();
+    let status = Arc::new(Mutex::new(JobStatus::default()));
+    if options.handle_signals {
+        shell::stop_on_signals(&events, options.checkpoint_dir.is_some())?;
+    }
+    let shell = ProcessShell::new(job, options, store, events.clone(), status.clone())?;
+    let thread = std::thread::Builder::new()
+        .name("eddyline:supervisor".into())
+        .spawn(move || shell.supervise(supervisor, &receiver))
+        .map_err(|error| Error::internal(format!("cannot start the supervisor thread: {error}")))?;
+    Ok(JobHandle { events, status, supervisor: thread })
+}
+
+fn outcome_of(outcome: &JobOutcome, status: JobStatus) -> Result<JobReport> {
+    match outcome {
+        JobOutcome::Finished => Ok(JobReport { status }),
+        JobOutcome::Failed(report) => Err(report.to_error()),
+    }
+}

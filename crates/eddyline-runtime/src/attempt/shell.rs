@@ -1,0 +1,341 @@
+//! The shell that carries out what a supervisor decides, with real threads, processes and files.
+
+use super::children::Children;
+use super::options::JobOptions;
+use super::process::{ProcessHandle, ProcessSpec, heartbeat};
+use super::status::JobStatus;
+use super::storage::{StorageThread, candidates};
+use super::{JobReport, outcome_of, process};
+use crate::graph::Job;
+use crate::supervisor::{Notice, Shell, Supervisor};
+use crate::worker::Restored;
+use eddyline_core::{Error, Result};
+use eddyline_protocol::{
+    AttemptId, Candidate, CheckpointId, Envelope, FromWorker, Manifest, Moment, ProcessExit, ProcessIndex, StopMode,
+    ToWorker,
+};
+use eddyline_state::CheckpointStore;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// What a supervisor hears of.
+pub(crate) enum Event {
+    Message(Box<Envelope<FromWorker>>),
+    Exit(AttemptId, ProcessIndex, ProcessExit),
+    Completed(CheckpointId, Result<()>),
+    Stop(StopMode),
+    /// A signal: the first stops the job, the second ends it.
+    Interrupt(StopMode),
+    Cancel,
+}
+
+/// Without news for this long, the supervisor looks at the time and updates the status.
+const LOOK_AROUND: Duration = Duration::from_millis(100);
+/// Time without progress after which the log says what holds the job, milliseconds.
+const STALL_MS: u64 = 5_000;
+
+/// The processes of the running attempt.
+enum Processes {
+    None,
+    /// Threads of this process.
+    Here(ProcessHandle),
+    There(Children),
+}
+
+/// Threads, processes and files.
+pub(crate) struct ProcessShell {
+    job: Arc<Job>,
+    options: JobOptions,
+    store: Option<Arc<CheckpointStore>>,
+    storage: Option<StorageThread>,
+    events: Sender<Event>,
+    status: Arc<Mutex<JobStatus>>,
+    processes: Processes,
+    attempts_here: AttemptId,
+    checkpoints: u64,
+    jitter_state: u64,
+    progress: Progress,
+}
+
+/// When the job last got on.
+#[derive(Default)]
+struct Progress {
+    seen: (u64, u64, i64),
+    since_ms: u64,
+    said: bool,
+}
+
+impl ProcessShell {
+    pub(crate) fn new(
+        job: Arc<Job>,
+        options: JobOptions,
+        store: Option<Arc<CheckpointStore>>,
+        events: Sender<Event>,
+        status: Arc<Mutex<JobStatus>>,
+    ) -> Result<Self> {
+        let storage = match &store {
+            Some(store) => Some(StorageThread::start(store.clone(), events.clone())?),
+            None => None,
+        };
+        let jitter_state = options.clock.wall_micros() ^ u64::from(std::process::id());
+        Ok(ProcessShell {
+            job,
+            options,
+            store,
+            storage,
+            events,
+            status,
+            processes: Processes::None,
+            attempts_here: 0,
+            checkpoints: 0,
+            jitter_state,
+            progress: Progress::default(),
+        })
+    }
+
+    /// Runs the job to its end.
+    pub(crate) fn supervise(mut self, mut supervisor: Supervisor, events: &Receiver<Event>) -> Result<JobReport> {
+        let at = self.now();
+        supervisor.start(at, &mut self);
+        let mut interrupted = false;
+        while supervisor.outcome().is_none() {
+            let now_ms = self.options.clock.monotonic_micros() / 1_000;
+            let wait = supervisor
+                .next_due_ms()
+                .map_or(LOOK_AROUND, |due| Duration::from_millis(due.saturating_sub(now_ms)).min(LOOK_AROUND));
+            let event = match events.recv_timeout(wait) {
+                Ok(event) => Some(event),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(Error::internal("the supervisor lost all its connections"));
+                }
+            };
+            let at = self.now();
+            match event {
+                Some(Event::Message(envelope)) => supervisor.on_message(at, &envelope, &mut self),
+                Some(Event::Exit(attempt, process, exit)) => {
+                    supervisor.on_exit(at, (attempt, process), &exit, &mut self);
+                }
+                Some(Event::Completed(id, outcome)) => supervisor.on_complete_outcome(at, id, outcome, &mut self),
+                Some(Event::Stop(mode)) => supervisor.stop(at, mode, &mut self),
+                Some(Event::Interrupt(mode)) if !interrupted => {
+                    interrupted = true;
+                    tracing::info!("stopping; press Ctrl-C again to end at once");
+                    supervisor.stop(at, mode, &mut self);
+                }
+                Some(Event::Interrupt(_) | Event::Cancel) => supervisor.cancel(at, &mut self),
+                None => {}
+            }
+            supervisor.on_time(at, &mut self);
+            self.update_status(&supervisor, at.now_ms);
+        }
+        self.update_status(&supervisor, 0);
+        if let Processes::There(children) = &mut self.processes {
+            children.end();
+        }
+        let status = self.status.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match supervisor.outcome() {
+            Some(outcome) => outcome_of(outcome, status),
+            None => Err(Error::internal("the job ended without an outcome")),
+        }
+    }
+
+    fn now(&self) -> Moment {
+        Moment {
+            now_ms: self.options.clock.monotonic_micros() / 1_000,
+            wall_ms: self.options.clock.wall_millis(),
+        }
+    }
+
+    fn update_status(&mut self, supervisor: &Supervisor, now_ms: u64) {
+        let mut status = match &self.processes {
+            Processes::None => return,
+            Processes::Here(handle) => {
+                let mut status = JobStatus::of_workers(handle.board.workers());
+                status.held_by = handle.board.report().held_by;
+                status
+            }
+            Processes::There(children) => children.status(),
+        };
+        status.attempt = supervisor.attempt().unwrap_or_default();
+        status.restarts = supervisor.restarts();
+        status.checkpoints = self.checkpoints;
+        self.watch_progress(&status, now_ms);
+        *self.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
+    }
+
+    /// After some time without progress, the log says what the job waits for, once.
+    fn watch_progress(&mut self, status: &JobStatus, now_ms: u64) {
+        let seen = (status.records_in, status.records_out, status.watermark);
+        if seen != self.progress.seen {
+            self.progress = Progress { seen, since_ms: now_ms, said: false };
+        } else if !self.progress.said && now_ms.saturating_sub(self.progress.since_ms) >= STALL_MS {
+            self.progress.said = true;
+            let held = status.held_by.as_deref().unwrap_or("nothing is known of the reason");
+            if held.starts_with("all sources") {
+                tracing::debug!("no progress for {} s: {held}", STALL_MS / 1_000);
+            } else {
+                tracing::warn!("no progress for {} s: {held}", STALL_MS / 1_000);
+            }
+        }
+    }
+
+    fn spawn_here(&mut self, attempt: AttemptId, restored: Option<Restored>) -> Result<()> {
+        let spec = ProcessSpec {
+            config: self.options.worker_config(&self.job, attempt, restored),
+            process: 0,
+            workers: self.options.workers,
+            store: self.store.clone(),
+            streams: Vec::new(),
+        };
+        let (sender, receiver) = channel();
+        let (events, job) = (self.events.clone(), self.job.graph.name.clone());
+        forward(receiver, events.clone(), job, attempt)?;
+        let handle = process::start(spec, sender.clone(), move || {
+            let _ = events.send(Event::Exit(attempt, 0, ProcessExit::Code(0)));
+        })?;
+        let interval = self.options.heartbeat_interval;
+        heartbeat(0, handle.board.clone(), interval, move |message| sender.send(message).is_ok())?;
+        self.processes = Processes::Here(handle);
+        Ok(())
+    }
+}
+
+/// Puts the messages of an attempt's workers into envelopes.
+fn forward(receiver: Receiver<FromWorker>, events: Sender<Event>, job: String, attempt: AttemptId) -> Result<()> {
+    std::thread::Builder::new()
+        .name("eddyline:messages".into())
+        .spawn(move || {
+            while let Ok(message) = receiver.recv() {
+                let envelope = Envelope { job: job.clone(), attempt, process: 0, message };
+                if events.send(Event::Message(Box::new(envelope))).is_err() {
+                    return;
+                }
+            }
+        })
+        .map(drop)
+        .map_err(|error| Error::internal(format!("cannot start a thread: {error}")))
+}
+
+impl Shell for ProcessShell {
+    fn claim_attempt(&mut self) -> Result<AttemptId> {
+        match &self.store {
+            Some(store) => {
+                let attempt = store.claim_attempt()?;
+                if let Err(error) = store.sweep_orphans(attempt) {
+                    tracing::warn!("leftovers of earlier attempts could not be deleted: {error}");
+                }
+                Ok(attempt)
+            }
+            None => {
+                self.attempts_here += 1;
+                Ok(self.attempts_here)
+            }
+        }
+    }
+
+    fn candidates(&mut self) -> Result<Vec<Candidate>> {
+        self.store.as_ref().map_or(Ok(Vec::new()), |store| candidates(store))
+    }
+
+    fn first_free_checkpoint(&mut self) -> Result<CheckpointId> {
+        self.store.as_ref().map_or(Ok(1), |store| store.next_checkpoint())
+    }
+
+    fn spawn_attempt(&mut self, attempt: AttemptId, restore: Option<&Manifest>) -> Result<()> {
+        self.processes = Processes::None;
+        if self.options.processes == 1 {
+            let restored = match (restore, &self.store) {
+                (Some(manifest), Some(store)) => {
+                    Some(Restored { manifest: Arc::new(manifest.clone()), reader: store.clone() })
+                }
+                _ => None,
+            };
+            self.spawn_here(attempt, restored)
+        } else {
+            let children = Children::start(&self.job, &self.options, attempt, restore, self.events.clone())?;
+            self.processes = Processes::There(children);
+            Ok(())
+        }
+    }
+
+    fn send(&mut self, _attempt: AttemptId, message: ToWorker) {
+        match &mut self.processes {
+            Processes::None => {}
+            Processes::Here(handle) => handle.send(&message),
+            Processes::There(children) => children.send(&message),
+        }
+    }
+
+    fn kill_attempt(&mut self, _attempt: AttemptId) {
+        match &mut self.processes {
+            Processes::None => {}
+            Processes::Here(handle) => handle.abort(),
+            Processes::There(children) => children.kill(),
+        }
+    }
+
+    fn write_complete(&mut self, manifest: Box<Manifest>) {
+        match &self.storage {
+            Some(storage) => storage.complete(manifest),
+            None => {
+                let _ = self.events.send(Event::Completed(manifest.checkpoint, Ok(())));
+            }
+        }
+    }
+
+    fn is_complete(&mut self, checkpoint: CheckpointId) -> bool {
+        self.store.as_ref().is_some_and(|store| store.read_manifest(checkpoint).is_ok())
+    }
+
+    fn retire(&mut self, keep: &[CheckpointId]) {
+        if let Some(storage) = &self.storage {
+            storage.retire(keep);
+        }
+    }
+
+    fn jitter(&mut self) -> f64 {
+        // splitmix64 (Steele, Lea, Flood 2014): a delay before a restart needs no better randomness.
+        self.jitter_state = self.jitter_state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.jitter_state;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1u64 << 52) as f64 - 1.0
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        match notice {
+            Notice::Info(text) => tracing::info!("{text}"),
+            Notice::Warning(text) => tracing::warn!("{text}"),
+            Notice::CheckpointComplete(id) => {
+                self.checkpoints += 1;
+                tracing::debug!("checkpoint {id} is complete");
+            }
+        }
+    }
+}
+
+/// Makes SIGINT and SIGTERM stop the job cleanly; a second one ends it. A job that keeps checkpoints is suspended
+/// (nothing fires early, the next start goes on where it stopped), one that does not is drained.
+///
+/// # Errors
+/// If the handlers cannot be installed.
+pub(crate) fn stop_on_signals(events: &Sender<Event>, keeps_checkpoints: bool) -> Result<()> {
+    let mode = if keeps_checkpoints { StopMode::Suspend } else { StopMode::Drain };
+    let mut signals = signal_hook::iterator::Signals::new([signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM])
+        .map_err(|error| Error::internal(format!("cannot handle signals: {error}")))?;
+    let events = events.clone();
+    std::thread::Builder::new()
+        .name("eddyline:signals".into())
+        .spawn(move || {
+            for _ in signals.forever() {
+                if events.send(Event::Interrupt(mode)).is_err() {
+                    // The job is over; whatever comes after it is ended the usual way.
+                    std::process::exit(130);
+                }
+            }
+        })
+        .map(drop)
+        .map_err(|error| Error::internal(format!("cannot start the signal thread: {error}")))
+}
