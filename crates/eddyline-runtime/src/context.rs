@@ -149,6 +149,11 @@ impl OperatorContext<'_> {
         self.report.set(Some((watermark, idle)));
     }
 
+    /// Asks for a tick: something that others wait for (a generator has become idle) would not be told otherwise.
+    pub fn request_tick(&mut self) {
+        self.shared.need_tick.set(true);
+    }
+
     /// The least watermark over all generators of alignment group `group` (the node ids of their sources), as far
     /// as this worker knows; for sources that must not run ahead of the others.
     pub fn aligned_watermark(&self, generators: &[usize]) -> EventTime {

@@ -72,6 +72,7 @@ impl NodeSpec {
 pub struct NodeHandle(pub NodeId);
 
 /// Builds a [`Job`] node by node; a node can only be connected to nodes before it, so the graph is acyclic.
+#[derive(Clone)]
 pub struct JobBuilder {
     graph: JobGraph,
     factories: Vec<NodeFactory>,
@@ -90,6 +91,16 @@ impl JobBuilder {
     /// The graph so far.
     pub fn graph(&self) -> &JobGraph {
         &self.graph
+    }
+
+    /// Renames the job.
+    pub fn set_name(&mut self, name: impl Into<String>) {
+        self.graph.name = name.into();
+    }
+
+    /// Changes the number of key groups.
+    pub fn set_max_parallelism(&mut self, max_parallelism: u32) {
+        self.graph.max_parallelism = max_parallelism;
     }
 
     /// Changes a node that was added: its name, uid, parallelism.

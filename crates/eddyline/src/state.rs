@@ -1,0 +1,92 @@
+//! The states that functions declare, held for the runtime.
+
+use eddyline_core::{Data, Error, Key, Result};
+use eddyline_runtime::InstanceInfo;
+use eddyline_state::{BroadcastState, KeyContext, KeyedTable, ManagedState, ValueState};
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// Names with this prefix are the operators' own.
+const RESERVED_PREFIX: &str = "__";
+
+/// States by name, in the order in which they were declared.
+#[derive(Default)]
+pub(crate) struct States {
+    names: Vec<String>,
+    states: Vec<Rc<RefCell<dyn ManagedState>>>,
+}
+
+impl States {
+    /// Takes in a state that was declared under `name`.
+    pub(crate) fn declare(&mut self, name: &str, state: Rc<RefCell<dyn ManagedState>>) -> Result<()> {
+        if name.starts_with(RESERVED_PREFIX) {
+            return Err(Error::config(format!("a state cannot be called `{name}`"))
+                .with_hint("names that begin with `__` are reserved"));
+        }
+        if self.names.iter().any(|known| known == name) {
+            return Err(Error::config(format!("the state `{name}` is declared twice")).with_hint(
+                "give each state of an operator a name of its own; clone the handle to share it",
+            ));
+        }
+        self.names.push(name.to_owned());
+        self.states.push(state);
+        Ok(())
+    }
+
+    /// Shows all states in order.
+    pub(crate) fn visit(&self, visit: &mut dyn FnMut(&mut dyn ManagedState) -> Result<()>) -> Result<()> {
+        self.states.iter().try_for_each(|state| visit(&mut *state.borrow_mut()))
+    }
+}
+
+/// The keyed states of an operator instance, and whose turn it is.
+pub(crate) struct KeyedStates<K> {
+    pub(crate) key: KeyContext<K>,
+    pub(crate) states: States,
+}
+
+impl<K: Key> KeyedStates<K> {
+    pub(crate) fn new() -> Self {
+        KeyedStates { key: KeyContext::new(), states: States::default() }
+    }
+
+    /// Declares a value per key.
+    pub(crate) fn value<V: Data>(&mut self, name: &str, info: &InstanceInfo) -> Result<ValueState<V>> {
+        let table = KeyedTable::<K, V>::new(name, info.key_groups, info.max_parallelism);
+        let table = Rc::new(RefCell::new(table));
+        self.states.declare(name, table.clone())?;
+        Ok(ValueState::in_table(&self.key, &table))
+    }
+}
+
+/// Declares a state that is equal in all instances.
+pub(crate) fn declare_broadcast<K: Data + Ord, V: Data>(
+    states: &mut States,
+    name: &str,
+    info: &InstanceInfo,
+) -> Result<Rc<RefCell<BroadcastState<K, V>>>> {
+    let state = Rc::new(RefCell::new(BroadcastState::new(name, info.instance)));
+    states.declare(name, state.clone())?;
+    Ok(state)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_not_reserved() {
+        let state = |name: &str| Rc::new(RefCell::new(BroadcastState::<u8, u8>::new(name, 0)));
+        let mut states = States::default();
+        states.declare("a", state("a")).unwrap();
+        assert!(states.declare("a", state("a")).unwrap_err().message().contains("declared twice"));
+        assert!(states.declare("__a", state("__a")).is_err());
+        let mut seen = Vec::new();
+        let visited = states.visit(&mut |state| {
+            seen.push(state.descriptor().name);
+            Ok(())
+        });
+        visited.unwrap();
+        assert_eq!(seen, ["a"]);
+    }
+}

@@ -1,0 +1,404 @@
+//! Tumbling and sliding windows by slices.
+//!
+//! A record is added to the one slice it belongs to; the table of slices is the only state. A tumbling window is a
+//! slice and is taken out of the table when it fires. For sliding windows, slices the watermark has passed are taken
+//! into running aggregates (see [`super::running`]), which are made again from the slices after a restore.
+//!
+//! Firing stops when the outputs have no room and goes on where it stopped. No input is taken meanwhile: a record
+//! must not get into a window that is half emitted. A cut cannot come in between either, as the watermark of a tick
+//! is applied in full before the tick ends.
+
+use super::emission::Emission;
+use super::running::Runs;
+use super::{Aggregator, LATE_OUTPUT, SlicedWindows, TimeWindow, WindowTime};
+use eddyline_core::{Batch, Error, EventTime, Key, Record, Result, WATERMARK_MAX, WATERMARK_MIN};
+use eddyline_protocol::{StateDescriptor, StateManifest};
+use eddyline_runtime::{Operator, OperatorContext, Progress, Stateful, panics};
+use eddyline_state::{ManagedState, NamespacedTable, PartWriter, RestoreSource};
+
+/// Where records of a slice go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Into the slice.
+    Open,
+    /// Into the slice and, as the watermark has passed it, into what was made of it.
+    Passed,
+    /// Nowhere: all windows have fired.
+    Late,
+    /// Nowhere: the slice is between two windows.
+    Between,
+}
+
+/// The slice that records were last added to, and where its records go.
+#[derive(Debug, Clone, Copy)]
+struct CurrentSlice {
+    start: EventTime,
+    end: EventTime,
+    place: Place,
+}
+
+const NO_SLICE: CurrentSlice = CurrentSlice { start: 0, end: 0, place: Place::Late };
+
+/// The entries of a tumbling window that are not emitted yet.
+type Taken<K, S> = (EventTime, Box<dyn Iterator<Item = (u64, K, S)>>);
+
+/// Aggregates the records of each key over tumbling or sliding windows.
+///
+/// One input, of rows of `A::Input`, partitioned by `key_of`; results are rows of
+/// [`WindowResult<K, A::Output>`](super::WindowResult) on [`super::RESULT_OUTPUT`]. Wants to be told about
+/// watermarks.
+pub struct SlicedWindowOperator<K, F, A: Aggregator> {
+    windows: SlicedWindows,
+    key_of: F,
+    aggregator: A,
+    emits_late: bool,
+    slices: Option<NamespacedTable<K, A::State>>,
+    runs: Runs<K, A::State>,
+    current: CurrentSlice,
+    /// Slices up to this end have been taken into the running aggregates.
+    taken_in: EventTime,
+    /// Windows up to this end have fired.
+    fired: EventTime,
+    /// A tumbling window that is being emitted.
+    taken: Option<Taken<K, A::State>>,
+    /// The end of the sliding window that is being emitted, and the number of the next key.
+    cursor: Option<(EventTime, usize)>,
+    firing: bool,
+}
+
+impl<K, F, A> SlicedWindowOperator<K, F, A>
+where
+    K: Key,
+    F: Fn(&A::Input) -> K + 'static,
+    A: Aggregator,
+{
+    /// Aggregates by `aggregator` over `windows`; late records leave on [`LATE_OUTPUT`] if `emits_late`, else they
+    /// are counted only.
+    ///
+    /// # Errors
+    /// Of kind `Config`, if such windows are not possible.
+    pub fn new(windows: SlicedWindows, key_of: F, aggregator: A, emits_late: bool) -> Result<Self> {
+        windows.check()?;
+        Ok(SlicedWindowOperator {
+            windows,
+            key_of,
+            aggregator,
+            emits_late,
+            slices: None,
+            runs: Runs::new(windows),
+            current: NO_SLICE,
+            taken_in: WATERMARK_MIN,
+            fired: WATERMARK_MIN,
+            taken: None,
+            cursor: None,
+            firing: false,
+        })
+    }
+
+    fn slices(&mut self) -> &mut NamespacedTable<K, A::State> {
+        self.slices.as_mut().expect("invariant: open is called first")
+    }
+
+    fn is_tumbling(&self) -> bool {
+        self.windows.slices_per_window() == 1
+    }
+
+    /// The slice of `time`, and where its records go while the watermark is `watermark`.
+    #[cold]
+    fn slice_of(&self, time: EventTime, watermark: EventTime) -> Result<CurrentSlice> {
+        if time == EventTime::MIN {
+            return Err(Error::config("a record without an event time came to a window")
+                .with_hint("assign timestamps and watermarks before the window, or use processing time"));
+        }
+        let Some(end) = self.windows.slice_end(time) else {
+            return Ok(CurrentSlice { start: time, end: time.saturating_add(1), place: Place::Late });
+        };
+        let place = match self.windows.last_window_end(end) {
+            None => Place::Between,
+            Some(last) if self.windows.time() == WindowTime::Event && last.saturating_sub(1) <= watermark => {
+                Place::Late
+            }
+            Some(_) if end <= self.taken_in => Place::Passed,
+            Some(_) => Place::Open,
+        };
+        Ok(CurrentSlice { start: end - self.windows.slice_ms(), end, place })
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn add_to_passed(&mut self, slice_end: EventTime, hash: u64, key: &K, value: A::Input) {
+        let mut addition = self.aggregator.create();
+        self.aggregator.add(&mut addition, value);
+        let Self { slices, runs, aggregator, taken_in, .. } = self;
+        let slices = slices.as_mut().expect("invariant: open is called first");
+        let state = slices.entry(slice_end, hash, key, || aggregator.create());
+        aggregator.merge(state, &addition);
+        runs.add_late(aggregator, slices, (hash, key), (slice_end, *taken_in), &addition);
+    }
+
+    /// Fires all windows that end at `limit` at the latest.
+    fn fire(&mut self, limit: EventTime, context: &mut OperatorContext<'_>) -> Result<Progress> {
+        let bounded = self.windows.time() == WindowTime::Event;
+        let mut emission = Emission::new(context, bounded);
+        self.current = NO_SLICE;
+        let done = if self.is_tumbling() {
+            self.fire_tumbling(limit, &mut emission)?
+        } else {
+            self.fire_sliding(limit, &mut emission)?
+        };
+        emission.flush()?;
+        if !done {
+            self.firing = true;
+            return Ok(Progress::More);
+        }
+        self.fired = limit;
+        if std::mem::take(&mut self.firing) {
+            // Input was refused while the windows were fired.
+            context.waker().wake_by_ref();
+        }
+        Ok(Progress::Done)
+    }
+
+    fn fire_tumbling(&mut self, limit: EventTime, emission: &mut Emission<'_, '_, K, A::Output>) -> Result<bool> {
+        loop {
+            let (end, mut entries) = match self.taken.take() {
+                Some(taken) => taken,
+                None => match self.slices().first_namespace() {
+                    Some(end) if end <= limit => (end, Box::new(self.slices().take_namespace(end)) as Box<_>),
+                    _ => return Ok(true),
+                },
+            };
+            let window = TimeWindow { start: end - self.windows.size_ms(), end };
+            for (_, key, state) in entries.by_ref() {
+                if !emission.push(key, window, self.aggregator.result(&state))? {
+                    self.taken = Some((end, entries));
+                    return Ok(false);
+                }
+            }
+        }
+    }
+
+    fn fire_sliding(&mut self, limit: EventTime, emission: &mut Emission<'_, '_, K, A::Output>) -> Result<bool> {
+        loop {
+            let (end, mut place) = match self.cursor.take() {
+                Some(cursor) => cursor,
+                None => match self.next_window_end().filter(|end| *end <= limit) {
+                    Some(end) => {
+                        self.take_in(end);
+                        (end, 0)
+                    }
+                    None => {
+                        self.drop_fired_slices(limit);
+                        return Ok(true);
+                    }
+                },
+            };
+            let Self { slices, runs, aggregator, windows, .. } = self;
+            let slices = slices.as_ref().expect("invariant: open is called first");
+            let window = TimeWindow { start: end - windows.size_ms(), end };
+            while place < runs.len() {
+                let Some((key, value)) = runs.result(aggregator, slices, place, end) else { continue };
+                place += 1;
+                if !emission.push(key, window, value)? {
+                    self.cursor = Some((end, place));
+                    return Ok(false);
+                }
+            }
+            self.fired = end;
+            self.drop_fired_slices(end);
+        }
+    }
+
+    /// The end of the next window that has records, as far as is known.
+    fn next_window_end(&self) -> Option<EventTime> {
+        if self.fired == WATERMARK_MAX {
+            return None;
+        }
+        let next = self.windows.next_window_end(self.fired);
+        if !self.runs.is_empty() {
+            return Some(next);
+        }
+        // Nothing runs: go on with the next records, however far ahead they are.
+        let slices = self.slices.as_ref()?;
+        let first = slices.namespaces(self.taken_in.saturating_add(1)..).next()?;
+        Some(self.windows.first_window_end(first).max(next))
+    }
+
+    /// Takes all slices up to `end` into the running aggregates.
+    fn take_in(&mut self, end: EventTime) {
+        let Self { slices, runs, aggregator, taken_in, .. } = self;
+        let slices = slices.as_ref().expect("invariant: open is called first");
+        if *taken_in >= end {
+            return;
+        }
+        for slice_end in slices.namespaces(taken_in.saturating_add(1)..=end) {
+            runs.add_slice(aggregator, slices, slice_end);
+        }
+        *taken_in = end;
+    }
+
+    /// Drops slices all of whose windows have fired.
+    fn drop_fired_slices(&mut self, fired: EventTime) {
+        while let Some(first) = self.slices().first_namespace() {
+            if self.windows.last_window_end(first).is_some_and(|last| last > fired) {
+                return;
+            }
+            drop(self.slices().take_namespace(first));
+        }
+    }
+
+    fn wake_for_processing_time(&mut self, context: &mut OperatorContext<'_>) {
+        if self.windows.time() == WindowTime::Processing
+            && let Some(end) = self.slices().first_namespace()
+        {
+            context.wake_at(end);
+        }
+    }
+}
+
+impl<K: Key, F, A: Aggregator> Stateful for SlicedWindowOperator<K, F, A> {
+    fn visit_states(&mut self, visit: &mut dyn FnMut(&mut dyn ManagedState) -> Result<()>) -> Result<()> {
+        let derived_bytes = self.runs.memory_bytes();
+        match self.slices.as_mut() {
+            Some(slices) => visit(&mut SlicesState { slices, derived_bytes }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl<K, F, A> Operator for SlicedWindowOperator<K, F, A>
+where
+    K: Key,
+    F: Fn(&A::Input) -> K + 'static,
+    A: Aggregator,
+{
+    fn open(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
+        let info = context.info();
+        self.slices = Some(NamespacedTable::new("slices", info.key_groups, info.max_parallelism));
+        Ok(())
+    }
+
+    fn restored(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
+        if self.windows.time() == WindowTime::Processing {
+            self.wake_for_processing_time(context);
+            return Ok(());
+        }
+        self.fired = context.watermark().saturating_add(1);
+        if self.fired > WATERMARK_MIN + 1 && !self.is_tumbling() {
+            self.drop_fired_slices(self.fired);
+            // Times are slice ends from here on, which only window ends are sure to be.
+            let last = self.windows.slices_before(self.fired);
+            self.take_in(last);
+        }
+        Ok(())
+    }
+
+    fn on_batch(&mut self, _input: usize, mut batch: Batch, context: &mut OperatorContext<'_>) -> Result<()> {
+        let (rows, watermark) = (batch.take_rows::<A::Input>()?, context.watermark());
+        let processing_time = match self.windows.time() {
+            WindowTime::Event => None,
+            // A clock that went back must not open a window again.
+            WindowTime::Processing => Some(context.processing_time_ms().max(self.fired)),
+        };
+        let mut late = Vec::new();
+        let mut current = NO_SLICE;
+        for (row, record) in rows.into_iter().enumerate() {
+            panics::at_row(row as u64);
+            let time = processing_time.unwrap_or(record.timestamp);
+            if time < current.start || time >= current.end {
+                let before = self.current;
+                let known = before.start <= time && time < before.end;
+                current = if known { before } else { self.slice_of(time, watermark)? };
+                self.current = current;
+            }
+            match current.place {
+                Place::Open => {
+                    let key = (self.key_of)(&record.value);
+                    let aggregator = &self.aggregator;
+                    let slices = self.slices.as_mut().expect("invariant: open is called first");
+                    let state = slices.entry(current.end, key.stable_hash(), &key, || aggregator.create());
+                    aggregator.add(state, record.value);
+                }
+                Place::Passed => {
+                    let key = (self.key_of)(&record.value);
+                    self.add_to_passed(current.end, key.stable_hash(), &key, record.value);
+                }
+                Place::Late => late.push(record),
+                Place::Between => {}
+            }
+        }
+        if processing_time.is_some() {
+            self.wake_for_processing_time(context);
+        }
+        emit_late(late, self.emits_late, batch.created_micros, context)
+    }
+
+    fn on_watermark(&mut self, watermark: EventTime, context: &mut OperatorContext<'_>) -> Result<Progress> {
+        match self.windows.time() {
+            WindowTime::Event => self.fire(watermark.saturating_add(1), context),
+            // The end of input ends all windows, whatever the clock says.
+            WindowTime::Processing if watermark == WATERMARK_MAX => self.fire(watermark, context),
+            WindowTime::Processing => Ok(Progress::Done),
+        }
+    }
+
+    fn on_processing_time(&mut self, now_ms: i64, context: &mut OperatorContext<'_>) -> Result<Progress> {
+        if self.windows.time() == WindowTime::Event || now_ms <= self.fired {
+            return Ok(Progress::Done);
+        }
+        let progress = self.fire(now_ms, context)?;
+        self.wake_for_processing_time(context);
+        Ok(progress)
+    }
+
+    fn accepts_input(&self) -> bool {
+        !self.firing
+    }
+}
+
+/// Counts late records and emits them if that was asked for.
+pub(super) fn emit_late<T: eddyline_core::Data>(
+    late: Vec<Record<T>>,
+    emits_late: bool,
+    created_micros: u64,
+    context: &mut OperatorContext<'_>,
+) -> Result<()> {
+    context.count_late(late.len() as u64);
+    if emits_late { context.emit_rows(LATE_OUTPUT, late, created_micros) } else { Ok(()) }
+}
+
+/// The slices, and the memory of what was made of them.
+struct SlicesState<'a, K, S> {
+    slices: &'a mut NamespacedTable<K, S>,
+    derived_bytes: usize,
+}
+
+impl<K: Key, S: eddyline_core::Data> ManagedState for SlicesState<'_, K, S> {
+    fn descriptor(&self) -> StateDescriptor {
+        self.slices.descriptor()
+    }
+
+    fn freeze(&mut self, full: bool) {
+        self.slices.freeze(full);
+    }
+
+    fn write_frozen(&mut self, budget_entries: usize, part: &mut PartWriter) -> Result<bool> {
+        self.slices.write_frozen(budget_entries, part)
+    }
+
+    fn manifest_of_frozen(&mut self) -> Result<StateManifest> {
+        self.slices.manifest_of_frozen()
+    }
+
+    fn abandon(&mut self) {
+        self.slices.abandon();
+    }
+
+    fn restore(&mut self, source: &mut RestoreSource) -> Result<()> {
+        self.slices.restore(source)
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.slices.memory_bytes() + self.derived_bytes
+    }
+}
