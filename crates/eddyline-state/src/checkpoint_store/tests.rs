@@ -114,68 +114,70 @@ fn an_older_attempt_is_fenced() {
     assert_eq!(job.value_in(1, 1).unwrap(), Some(1));
 }
 
+/// Storage on which a newer attempt is claimed before some operation.
+struct Claiming {
+    inner: MemoryFileSystem,
+    claim_before: std::sync::atomic::AtomicU64,
+}
+impl Claiming {
+    fn step(&self) {
+        use std::sync::atomic::Ordering::Relaxed;
+        if self.claim_before.fetch_sub(1, Relaxed) == 0 {
+            CheckpointStore::new(Arc::new(self.inner.clone()), "/checkpoints", "job")
+                .unwrap()
+                .claim_attempt()
+                .unwrap();
+        }
+    }
+}
+impl FileSystem for Claiming {
+    fn create_new(&self, path: &Path) -> Result<Option<Box<dyn WritableFile>>> {
+        self.step();
+        self.inner.create_new(path)
+    }
+    fn open_append(&self, path: &Path) -> Result<Box<dyn WritableFile>> {
+        self.inner.open_append(path)
+    }
+    fn read(&self, path: &Path) -> Result<Vec<u8>> {
+        self.inner.read(path)
+    }
+    fn read_range(&self, path: &Path, offset: u64, length: u64) -> Result<Vec<u8>> {
+        self.inner.read_range(path, offset, length)
+    }
+    fn length(&self, path: &Path) -> Result<u64> {
+        self.inner.length(path)
+    }
+    fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        self.step();
+        self.inner.rename(from, to)
+    }
+    fn list(&self, directory: &Path) -> Result<Vec<crate::DirectoryEntry>> {
+        self.step();
+        self.inner.list(directory)
+    }
+    fn remove(&self, path: &Path) -> Result<()> {
+        self.inner.remove(path)
+    }
+    fn remove_dir(&self, path: &Path) -> Result<()> {
+        self.inner.remove_dir(path)
+    }
+    fn sync_dir(&self, directory: &Path) -> Result<()> {
+        self.step();
+        self.inner.sync_dir(directory)
+    }
+    fn exists(&self, path: &Path) -> Result<bool> {
+        self.step();
+        self.inner.exists(path)
+    }
+    fn create_dir_all(&self, directory: &Path) -> Result<()> {
+        self.inner.create_dir_all(directory)
+    }
+}
+
 #[test]
 fn a_fence_between_the_checks_prevents_the_commit() {
     // Whatever operation the newer claim comes before: the older supervisor's completion fails, or the newer one
     // sees the checkpoint.
-    struct Claiming {
-        inner: MemoryFileSystem,
-        claim_before: std::sync::atomic::AtomicU64,
-    }
-    impl Claiming {
-        fn step(&self) {
-            use std::sync::atomic::Ordering::Relaxed;
-            if self.claim_before.fetch_sub(1, Relaxed) == 0 {
-                CheckpointStore::new(Arc::new(self.inner.clone()), "/checkpoints", "job")
-                    .unwrap()
-                    .claim_attempt()
-                    .unwrap();
-            }
-        }
-    }
-    impl FileSystem for Claiming {
-        fn create_new(&self, path: &Path) -> Result<Option<Box<dyn WritableFile>>> {
-            self.step();
-            self.inner.create_new(path)
-        }
-        fn open_append(&self, path: &Path) -> Result<Box<dyn WritableFile>> {
-            self.inner.open_append(path)
-        }
-        fn read(&self, path: &Path) -> Result<Vec<u8>> {
-            self.inner.read(path)
-        }
-        fn read_range(&self, path: &Path, offset: u64, length: u64) -> Result<Vec<u8>> {
-            self.inner.read_range(path, offset, length)
-        }
-        fn length(&self, path: &Path) -> Result<u64> {
-            self.inner.length(path)
-        }
-        fn rename(&self, from: &Path, to: &Path) -> Result<()> {
-            self.step();
-            self.inner.rename(from, to)
-        }
-        fn list(&self, directory: &Path) -> Result<Vec<crate::DirectoryEntry>> {
-            self.step();
-            self.inner.list(directory)
-        }
-        fn remove(&self, path: &Path) -> Result<()> {
-            self.inner.remove(path)
-        }
-        fn remove_dir(&self, path: &Path) -> Result<()> {
-            self.inner.remove_dir(path)
-        }
-        fn sync_dir(&self, directory: &Path) -> Result<()> {
-            self.step();
-            self.inner.sync_dir(directory)
-        }
-        fn exists(&self, path: &Path) -> Result<bool> {
-            self.step();
-            self.inner.exists(path)
-        }
-        fn create_dir_all(&self, directory: &Path) -> Result<()> {
-            self.inner.create_dir_all(directory)
-        }
-    }
     let mut fenced = 0;
     for claim_before in 0..40 {
         let mut job = Job::new();

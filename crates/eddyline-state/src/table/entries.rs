@@ -18,7 +18,7 @@
 
 use eddyline_core::Data;
 use hashbrown::HashTable;
-use hashbrown::hash_table::Entry as Slot;
+use hashbrown::hash_table::{Entry as Slot, VacantEntry};
 
 /// How far apart two epochs are; the numbers between tell entries of one epoch apart.
 pub(crate) const EPOCH_STEP: u32 = 4;
@@ -169,6 +169,20 @@ pub(crate) struct Entries<H, K, V> {
     changes: Box<Changes>,
 }
 
+/// Apart from the way of those accesses that find their key, which it would slow down.
+#[inline(never)]
+fn insert_new<'a, H, K, V>(
+    vacant: VacantEntry<'a, Entry<H, K, V>>,
+    entry: Entry<H, K, V>,
+    changes: &mut Changes,
+    length: usize,
+) -> &'a mut V {
+    let epoch = entry.epoch - BORN;
+    let occupied = vacant.insert(entry);
+    changes.record(occupied.bucket_index(), epoch, length + 1);
+    &mut occupied.into_mut().value
+}
+
 /// A removed entry, and whether an earlier segment may contain it.
 pub(crate) struct Removed<V> {
     pub(crate) value: V,
@@ -256,9 +270,7 @@ impl<H: StoredHash, K: Data + Eq, V> Entries<H, K, V> {
             }
             Slot::Vacant(vacant) => {
                 let entry = Entry { hash, epoch: epoch + BORN, key: key.clone(), value: make() };
-                let occupied = vacant.insert(entry);
-                self.changes.record(occupied.bucket_index(), epoch, length + 1);
-                &mut occupied.into_mut().value
+                insert_new(vacant, entry, &mut self.changes, length)
             }
         }
     }

@@ -207,3 +207,33 @@ impl<K: Key, V: Data> KeyedTable<K, V> {
         (K::schema(), V::schema())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::entries::{FIRST_EPOCH, LAST_EPOCH};
+    use super::*;
+    use crate::managed::ManagedState;
+    use crate::tests::support::Parts;
+
+    #[test]
+    fn epochs_start_again_before_they_run_out() {
+        let range = KeyGroupRange { start: 0, end: 4 };
+        let (parts, mut table) = (Parts::default(), KeyedTable::<u64, u64>::new("t", range, 4));
+        for key in 0..100u64 {
+            table.insert(key.stable_hash(), key, 0);
+        }
+        table.epoch = LAST_EPOCH - 2 * entries::EPOCH_STEP;
+        for round in 1..6u64 {
+            for key in 0..round {
+                table.insert(key.stable_hash(), key, round);
+            }
+            table.remove((50 + round).stable_hash(), &(50 + round));
+            let manifest = parts.snapshot(&mut table, false, &format!("p{round}"));
+            let mut restored = KeyedTable::<u64, u64>::new("t", range, 4);
+            restored.restore(&mut parts.source(vec![manifest], 4, 0, 1)).unwrap();
+            assert_eq!(restored.len(), 100 - round as usize);
+            assert!((0..round).all(|key| restored.get(key.stable_hash(), &key) == Some(&round)));
+        }
+        assert!((FIRST_EPOCH..100).contains(&table.epoch));
+    }
+}

@@ -3,4 +3,4 @@
 mod chains;
 mod evolution;
 mod model;
-mod support;
+pub(crate) mod support;
