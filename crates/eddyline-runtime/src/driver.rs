@@ -89,6 +89,8 @@ struct Leader {
     needed: bool,
     opened_micros: Option<u64>,
     triggers: VecDeque<CheckpointId>,
+    /// The newest checkpoint that was asked for: messages may come twice, cuts must not.
+    triggered: CheckpointId,
     stop: Option<StopMode>,
     stop_told: bool,
     sources_done: usize,
@@ -124,6 +126,7 @@ impl Driver {
             needed: false,
             opened_micros: None,
             triggers: VecDeque::new(),
+            triggered: 0,
             stop: None,
             stop_told: false,
             sources_done: 0,
@@ -148,7 +151,10 @@ impl Driver {
     /// The supervisor wants a checkpoint (a final one is a cut like any other).
     pub(crate) fn trigger(&mut self, checkpoint: CheckpointId, kind: CheckpointKind) {
         let _ = kind;
-        if let Some(leader) = &mut self.leader {
+        if let Some(leader) = &mut self.leader
+            && checkpoint > leader.triggered
+        {
+            leader.triggered = checkpoint;
             leader.triggers.push_back(checkpoint);
         }
     }
