@@ -110,6 +110,9 @@ pub struct Supervisor {
     restored: Option<Restored>,
     outcome: Option<JobOutcome>,
     running: Option<AttemptId>,
+    /// The input of the attempt that is coming up has ended: processes say that they run on lines of their own, so
+    /// the end of a short input may be heard of before the start of the last process.
+    input_ended_early: bool,
     todo: VecDeque<Decision>,
     started: bool,
 }
@@ -129,6 +132,7 @@ impl Supervisor {
             restored: None,
             outcome: None,
             running: None,
+            input_ended_early: false,
             todo: VecDeque::new(),
             started: false,
         })
@@ -195,6 +199,8 @@ impl Supervisor {
             }
             let decisions = coordinator.on_message(at, running, message);
             self.add_checkpoint(decisions);
+        } else if matches!(message, FromWorker::InputEnded) {
+            self.input_ended_early = true;
         }
         self.carry_out(at, shell);
     }
@@ -337,6 +343,7 @@ impl Supervisor {
 
     /// Chooses what to restore and starts the processes.
     fn spawn(&mut self, at: Moment, attempt: AttemptId, shell: &mut dyn Shell) -> Result<()> {
+        self.input_ended_early = false;
         self.settle_open_write(at, shell);
         let candidates = shell.candidates()?;
         let choice = choose_restore(&self.config.restore, &candidates)?;
@@ -383,7 +390,12 @@ impl Supervisor {
         let restored = self.restored.clone();
         let Some(coordinator) = &mut self.coordinator else { return };
         match coordinator.on_attempt_started(at, attempt, workers, restored) {
-            Ok(decisions) => self.add_checkpoint(decisions),
+            Ok(mut decisions) => {
+                if self.input_ended_early {
+                    decisions.extend(coordinator.on_input_ended(at, attempt));
+                }
+                self.add_checkpoint(decisions);
+            }
             Err(error) => {
                 let decisions = self.master.on_worker_failed(at.now_ms, attempt, FailureReport::from(&error));
                 self.add_attempt(decisions);
