@@ -109,7 +109,7 @@ impl OperatorContext<'_> {
 
     /// Counts bytes that are kept outside state and queues (negative: not any more) against the memory limit.
     pub fn account_bytes(&self, bytes: i64) {
-        self.shared.stash.add(bytes);
+        self.shared.kept.add(bytes);
     }
 
     /// Emits a batch on output `port`.

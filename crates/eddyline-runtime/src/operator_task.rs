@@ -55,10 +55,10 @@ enum QueuedContent {
 const BATCHES_PER_TURN: usize = 64;
 /// Time after which others get their turn, microseconds.
 const TURN_MICROS_MAX: u64 = 4_000;
-/// Output of one call that is aimed at; operators that amplify get fewer rows at a time.
-const OUTPUT_BYTES_PER_CALL: usize = 1 << 20;
+/// Most output of one call that is aimed at; operators that amplify get fewer rows at a time.
+const OUTPUT_BYTES_PER_CALL: i64 = 1 << 20;
 /// Rows of the first call, while nothing is known of an operator's amplification.
-const FIRST_ROWS: usize = 64;
+const FIRST_ROWS: usize = 8;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
@@ -305,7 +305,10 @@ impl OperatorTask {
         match self.bytes_per_row {
             _ if self.outputs.edges.is_empty() => usize::MAX,
             None => FIRST_ROWS,
-            Some(bytes) => ((OUTPUT_BYTES_PER_CALL as f64 / bytes.max(1.0)) as usize).max(1),
+            Some(bytes) => {
+                let aim = OUTPUT_BYTES_PER_CALL.min(self.shared.limits.edge_bytes / 2);
+                ((aim as f64 / bytes.max(1.0)) as usize).max(1)
+            }
         }
     }
 

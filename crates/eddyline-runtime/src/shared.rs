@@ -108,8 +108,11 @@ pub(crate) struct WorkerShared {
     pub(crate) holds: HoldList,
     pub(crate) exchange_failure: ExchangeFailure,
     pub(crate) pool: Arc<Account>,
-    /// Bytes that wait for a cut or an order: state, not flow.
+    /// Bytes that wait for a cut: sources hold back for them, because the cut comes without their help.
     pub(crate) stash: Arc<Account>,
+    /// Bytes that operators keep beside their states (loops, calls, joins). They count as memory, but no source
+    /// waits for them: it may be the very record of another source that sets them free.
+    pub(crate) kept: Arc<Account>,
     /// An account per output of each node.
     pub(crate) accounts: Vec<Arc<Account>>,
     /// Bytes of other workers' batches dropped here, to be given back: (sender, account) → bytes.

@@ -5,7 +5,7 @@
 //! once: it is fenced, and nothing it does would count.
 
 use super::options::JobOptions;
-use super::process::{self, ProcessSpec, heartbeat};
+use super::process::{self, HeartbeatStop, ProcessSpec, heartbeat};
 use super::shell::Event;
 use super::status::JobStatus;
 use crate::graph::Job;
@@ -360,17 +360,15 @@ fn serve(
         }
         let _ = done.send(());
     })?;
-    let alive = Arc::new(AtomicBool::new(true));
-    let still_alive = alive.clone();
+    let stop = HeartbeatStop::default();
+    let stop_then = stop.clone();
     let handle = process::start(spec, events.clone(), move || {
         // The heartbeat lets go of its end, then all that was said has left, then the process may go.
-        still_alive.store(false, Ordering::Release);
+        stop_then.stop();
         let _ = all_sent.recv();
         std::process::exit(if failed.load(Ordering::Acquire) { EXIT_FAILED } else { 0 });
     })?;
-    heartbeat(process, handle.board.clone(), options.heartbeat_interval, move |message| {
-        alive.load(Ordering::Acquire) && events.send(message).is_ok()
-    })?;
+    heartbeat(process, handle.board.clone(), options.heartbeat_interval, events, stop)?;
     loop {
         match receiver.recv::<Envelope<ToWorker>>() {
             Ok(Some(envelope)) => match fence(job, attempt, &envelope) {

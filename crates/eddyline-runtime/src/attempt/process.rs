@@ -276,19 +276,40 @@ fn turns(run: &mut WorkerRun, local: usize, common: &Common) -> Result<(), Failu
     Ok(())
 }
 
-/// Sends a heartbeat with the state of `board` every `interval`, until `keep_going` says no.
+/// Ends a heartbeat at once.
+#[derive(Clone, Default)]
+pub(crate) struct HeartbeatStop(Arc<(AtomicBool, OnceLock<Thread>)>);
+
+impl HeartbeatStop {
+    /// No heartbeat is sent after the one under way.
+    pub(crate) fn stop(&self) {
+        self.0.0.store(true, Ordering::Release);
+        if let Some(thread) = self.0.1.get() {
+            thread.unpark();
+        }
+    }
+}
+
+/// Sends a heartbeat with the state of `board` every `interval`, until it is stopped or nobody listens.
 pub(crate) fn heartbeat(
     process: u32,
     board: Arc<StatusBoard>,
     interval: Duration,
-    mut send: impl FnMut(FromWorker) -> bool + Send + 'static,
+    events: Sender<FromWorker>,
+    stop: HeartbeatStop,
 ) -> Result<()> {
     std::thread::Builder::new()
         .name("eddyline:heartbeat".into())
         .spawn(move || {
-            while send(FromWorker::Heartbeat { process, progress: board.report() }) {
+            let _ = stop.0.1.set(std::thread::current());
+            while !stop.0.0.load(Ordering::Acquire) {
+                if events.send(FromWorker::Heartbeat { process, progress: board.report() }).is_err() {
+                    return;
+                }
                 std::thread::park_timeout(interval);
             }
+            // The last word: what was processed in all.
+            let _ = events.send(FromWorker::Heartbeat { process, progress: board.report() });
         })
         .map(drop)
         .map_err(|error| Error::internal(format!("cannot start the heartbeat thread: {error}")))

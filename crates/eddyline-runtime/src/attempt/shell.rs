@@ -2,7 +2,7 @@
 
 use super::children::Children;
 use super::options::JobOptions;
-use super::process::{ProcessHandle, ProcessSpec, heartbeat};
+use super::process::{HeartbeatStop, ProcessHandle, ProcessSpec, heartbeat};
 use super::status::JobStatus;
 use super::storage::{StorageThread, candidates};
 use super::{JobReport, outcome_of, process};
@@ -192,11 +192,14 @@ impl ProcessShell {
         let (sender, receiver) = channel();
         let (events, job) = (self.events.clone(), self.job.graph.name.clone());
         forward(receiver, events.clone(), job, attempt)?;
+        let stop = HeartbeatStop::default();
+        let stop_then = stop.clone();
         let handle = process::start(spec, sender.clone(), move || {
+            stop_then.stop();
             let _ = events.send(Event::Exit(attempt, 0, ProcessExit::Code(0)));
         })?;
         let interval = self.options.heartbeat_interval;
-        heartbeat(0, handle.board.clone(), interval, move |message| sender.send(message).is_ok())?;
+        heartbeat(0, handle.board.clone(), interval, sender, stop)?;
         self.processes = Processes::Here(handle);
         Ok(())
     }

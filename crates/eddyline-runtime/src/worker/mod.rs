@@ -274,7 +274,8 @@ impl WorkerRun {
     fn check_memory(&self) {
         let sizes = self.state_sizes();
         let state: usize = sizes.iter().map(|(_, bytes)| bytes).sum();
-        let flow = (self.shared.pool.bytes() + self.shared.stash.bytes()).max(0) as usize;
+        let waiting = self.shared.stash.bytes() + self.shared.kept.bytes();
+        let flow = (self.shared.pool.bytes() + waiting).max(0) as usize;
         let limit = self.shared.limits.memory_bytes;
         if state + flow <= limit {
             return;
@@ -319,7 +320,7 @@ impl WorkerRun {
             latency: self.shared.latency.borrow().end_to_end.clone(),
             flight_bytes: self.shared.pool.bytes(),
             flight_bytes_peak: self.shared.pool.peak(),
-            waiting_bytes: self.shared.stash.bytes(),
+            waiting_bytes: self.shared.stash.bytes() + self.shared.kept.bytes(),
             state_bytes: self.state_sizes().iter().map(|(_, bytes)| bytes).sum(),
             late: late.collect(),
         }
