@@ -34,7 +34,8 @@ use crate::snapshots::PartIo;
 use crate::watchdog::Watchdog;
 use crate::worker::{WorkerConfig, make_shared};
 use eddyline_core::{
-    Batch, Data, Error, EventTime, KeyGroupRange, ManualClock, Record, Result, Tick, WATERMARK_MAX, WATERMARK_MIN,
+    Batch, Data, Error, EventTime, KeyGroupRange, ManualClock, Record, Result, Tick, WATERMARK_MAX,
+    WATERMARK_MIN,
 };
 use eddyline_protocol::{
     CheckpointId, FailureReport, MANIFEST_FORMAT, Manifest, OperatorManifest, SegmentRef, StateManifest,
@@ -164,8 +165,12 @@ impl PartIo for NoPartIo {
 }
 
 fn surroundings(config: &HarnessConfig, start: Tick) -> WorkerShared {
-    let graph =
-        JobGraph { name: UID.into(), max_parallelism: config.max_parallelism, nodes: Vec::new(), edges: Vec::new() };
+    let graph = JobGraph {
+        name: UID.into(),
+        max_parallelism: config.max_parallelism,
+        nodes: Vec::new(),
+        edges: Vec::new(),
+    };
     let mut limits = Limits::from_memory(1 << 30);
     limits.batch_rows = config.batch_rows_max;
     let worker = WorkerConfig {
@@ -203,7 +208,11 @@ impl OperatorHarness {
             instance: config.instance,
             parallelism: config.parallelism,
             max_parallelism: config.max_parallelism,
-            key_groups: KeyGroupRange::of_instance(config.max_parallelism, config.parallelism, config.instance),
+            key_groups: KeyGroupRange::of_instance(
+                config.max_parallelism,
+                config.parallelism,
+                config.instance,
+            ),
             attempt: 1,
             worker: config.instance as usize,
         };
@@ -213,11 +222,20 @@ impl OperatorHarness {
         let room_per_call = config.batches_per_call;
         let emitted = Collected { batches: Vec::new(), room: room_per_call, room_per_call };
         let watermark = WATERMARK_MIN;
-        let mut harness =
-            OperatorHarness { shared, instance, emitted, config, watermark, tick: start, woken, checkpoints: 0 };
+        let mut harness = OperatorHarness {
+            shared,
+            instance,
+            emitted,
+            config,
+            watermark,
+            tick: start,
+            woken,
+            checkpoints: 0,
+        };
         harness.call(|operator, context| operator.open(context))?;
         let mut source = harness.restore_source(snapshots);
-        harness.watermark = harness.instance.restore(source.as_mut()).map_err(|error| FailureReport::from(&error))?;
+        harness.watermark =
+            harness.instance.restore(source.as_mut()).map_err(|error| FailureReport::from(&error))?;
         harness.call(|operator, context| operator.restored(context))?;
         Ok(harness)
     }
@@ -239,7 +257,8 @@ impl OperatorHarness {
             finished: false,
             operators,
         };
-        let files = snapshots.iter().map(|snapshot| (snapshot.file.clone(), snapshot.bytes.clone())).collect();
+        let files =
+            snapshots.iter().map(|snapshot| (snapshot.file.clone(), snapshot.bytes.clone())).collect();
         let reader = Arc::new(MemorySegments(files));
         Some(RestoreSource::new(reader, &manifest, UID, self.config.instance, self.config.parallelism))
     }
@@ -304,7 +323,9 @@ impl OperatorHarness {
         self.config.clock.advance(ahead);
         while self.instance.wake_at_ms.get() <= now_ms {
             self.instance.wake_at_ms.set(i64::MAX);
-            while self.call(|operator, context| operator.on_processing_time(now_ms, context))? == Progress::More {}
+            while self.call(|operator, context| operator.on_processing_time(now_ms, context))?
+                == Progress::More
+            {}
         }
         self.wake()
     }
@@ -344,7 +365,8 @@ impl OperatorHarness {
     /// # Panics
     /// If they are of another type.
     pub fn take<T: Data>(&mut self, port: usize) -> Vec<Record<T>> {
-        let (taken, kept) = std::mem::take(&mut self.emitted.batches).into_iter().partition(|(to, _)| *to == port);
+        let (taken, kept) =
+            std::mem::take(&mut self.emitted.batches).into_iter().partition(|(to, _)| *to == port);
         self.emitted.batches = kept;
         let taken: Vec<(usize, Batch)> = taken;
         let rows = taken.into_iter().map(|(_, mut batch)| batch.take_rows::<T>());

@@ -20,6 +20,8 @@ mod sliced;
 mod session_tests;
 #[cfg(test)]
 mod sliced_tests;
+#[cfg(test)]
+mod test_support;
 
 pub use aggregate::{Aggregator, Count, Reduce, Sum};
 pub use assign::{SlicedWindows, WindowTime};

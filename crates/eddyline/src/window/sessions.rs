@@ -94,15 +94,19 @@ where
         let window = TimeWindow { start: time, end: time + self.gap_ms };
         let States { sessions, timers } = self.states.as_mut().expect("invariant: open is called first");
         let is_late = window.end - 1 <= watermark;
-        let of_key = if is_late {
-            // It may still be part of a session that is open; but none is made for it.
-            match sessions.get(hash, &key) {
-                Some(known) if !touched(&known.open, window).is_empty() => sessions.get_mut(hash, &key),
-                _ => return Ok(Some(record)),
-            }
-        } else {
-            Some(sessions.entry_or_insert_with(hash, &key, || Sessions { timer: EventTime::MAX, open: Vec::new() }))
-        };
+        let of_key =
+            if is_late {
+                // It may still be part of a session that is open; but none is made for it.
+                match sessions.get(hash, &key) {
+                    Some(known) if !touched(&known.open, window).is_empty() => sessions.get_mut(hash, &key),
+                    _ => return Ok(Some(record)),
+                }
+            } else {
+                Some(sessions.entry_or_insert_with(hash, &key, || Sessions {
+                    timer: EventTime::MAX,
+                    open: Vec::new(),
+                }))
+            };
         let Some(of_key) = of_key else { return Ok(Some(record)) };
         let place = merge(&mut of_key.open, window, &self.aggregator);
         self.aggregator.add(&mut of_key.open[place].state, record.value);

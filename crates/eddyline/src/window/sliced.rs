@@ -131,9 +131,10 @@ where
         self.aggregator.add(&mut addition, value);
         let Self { slices, runs, aggregator, taken_in, .. } = self;
         let slices = slices.as_mut().expect("invariant: open is called first");
+        // The slice comes last: what is made of slices on the way must not contain the record yet.
+        runs.add_late(aggregator, slices, (hash, key), (slice_end, *taken_in), &addition);
         let state = slices.entry(slice_end, hash, key, || aggregator.create());
         aggregator.merge(state, &addition);
-        runs.add_late(aggregator, slices, (hash, key), (slice_end, *taken_in), &addition);
     }
 
     /// Fires all windows that end at `limit` at the latest.
@@ -159,7 +160,11 @@ where
         Ok(Progress::Done)
     }
 
-    fn fire_tumbling(&mut self, limit: EventTime, emission: &mut Emission<'_, '_, K, A::Output>) -> Result<bool> {
+    fn fire_tumbling(
+        &mut self,
+        limit: EventTime,
+        emission: &mut Emission<'_, '_, K, A::Output>,
+    ) -> Result<bool> {
         loop {
             let (end, mut entries) = match self.taken.take() {
                 Some(taken) => taken,
@@ -178,7 +183,11 @@ where
         }
     }
 
-    fn fire_sliding(&mut self, limit: EventTime, emission: &mut Emission<'_, '_, K, A::Output>) -> Result<bool> {
+    fn fire_sliding(
+        &mut self,
+        limit: EventTime,
+        emission: &mut Emission<'_, '_, K, A::Output>,
+    ) -> Result<bool> {
         loop {
             let (end, mut place) = match self.cursor.take() {
                 Some(cursor) => cursor,
