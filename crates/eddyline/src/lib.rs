@@ -6,28 +6,43 @@
 //! **Architecture invariant:** a thin typed layer. What runs is `eddyline-runtime`'s graph of type-erased operators;
 //! nothing here knows of Timely, threads or networks.
 
+pub mod async_call;
+mod environment;
+mod execution;
 pub mod function;
+pub mod join;
+mod operators;
 mod side_output;
 pub mod sink;
 pub mod source;
 mod state;
+pub mod stream;
 mod timers;
 mod watermark;
+pub mod window;
 
 pub use eddyline_core::{
     Clock, Data, Error, ErrorKind, EventTime, Key, ManualClock, Record, Result, SystemClock, WATERMARK_MAX,
     WATERMARK_MIN,
 };
-pub use eddyline_protocol::RestartStrategy;
-pub use eddyline_runtime::SourceStatus;
-pub use eddyline_runtime::graph::JobGraph;
+pub use eddyline_protocol::{CheckpointId, RestartStrategy, StopMode};
+pub use eddyline_runtime::attempt::{JobControl, JobHandle, JobOptions, JobReport, JobStatus};
+pub use eddyline_runtime::graph::{JobGraph, NodeSpec};
+pub use eddyline_runtime::{InstanceInfo, Operator, OperatorContext, Progress, SourceStatus, Stateful};
 pub use eddyline_state::{
     Accumulator, AggregatingState, BroadcastState, ListState, ManagedState, MapState, OperatorListState,
     ReducingState, ValueState,
 };
-pub use function::*;
+pub use environment::{Environment, Options};
+pub use function::{
+    BroadcastContext, BroadcastHandle, BroadcastOpenContext, BroadcastProcessFunction, BroadcastReadContext,
+    BroadcastReader, Collector, KeyedBroadcastProcessFunction, KeyedContext, KeyedOpenContext,
+    KeyedProcessFunction, OutputTag, TimeDomain,
+};
+pub use operators::ProcessingTimersAtEnd;
 pub use sink::{CollectHandle, SinkFunction};
 pub use source::{DataGenerator, SplitSource};
+pub use stream::{DataStream, KeyedStream};
 pub use watermark::{WatermarkGenerator, WatermarkOutput, WatermarkStrategy};
 
 /// What `#[derive(Data)]` refers to.

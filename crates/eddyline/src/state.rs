@@ -33,6 +33,16 @@ impl States {
         Ok(())
     }
 
+    /// An error if a state of that name is declared already.
+    pub(crate) fn check_free(&self, name: &str) -> Result<()> {
+        if self.names.iter().any(|known| known == name) {
+            return Err(Error::config(format!("the state `{name}` is declared twice")).with_hint(
+                "give each state of an operator a name of its own; clone the handle to share it",
+            ));
+        }
+        Ok(())
+    }
+
     /// Shows all states in order.
     pub(crate) fn visit(&self, visit: &mut dyn FnMut(&mut dyn ManagedState) -> Result<()>) -> Result<()> {
         self.states.iter().try_for_each(|state| visit(&mut *state.borrow_mut()))

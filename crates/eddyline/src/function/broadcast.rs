@@ -205,6 +205,9 @@ impl<K: Key> BroadcastOpenContext<'_, K> {
         &mut self,
         name: &str,
     ) -> Result<BroadcastHandle<BK, BV>> {
+        if let Some(keyed) = &self.keyed {
+            keyed.states.check_free(name)?;
+        }
         Ok(BroadcastHandle { state: declare_broadcast(self.broadcast, name, self.info)? })
     }
 
@@ -213,6 +216,7 @@ impl<K: Key> BroadcastOpenContext<'_, K> {
     /// # Errors
     /// As for [`BroadcastOpenContext::broadcast_state`], and if the other side is not keyed.
     pub fn value_state<V: Data>(&mut self, name: &str) -> Result<ValueState<V>> {
+        self.broadcast.check_free(name)?;
         match &mut self.keyed {
             Some(keyed) => keyed.value(name, self.info),
             None => Err(eddyline_core::Error::config(format!("there is no key for the state `{name}`"))

@@ -10,7 +10,7 @@ mod operator;
 mod print;
 
 pub use collect::CollectHandle;
-pub(crate) use collect::{CollectSink, Collected};
+pub(crate) use collect::CollectSink;
 pub(crate) use operator::SinkOperator;
 pub(crate) use print::PrintSink;
 

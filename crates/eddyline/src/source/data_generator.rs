@@ -1,7 +1,7 @@
 //! Records made by a function, at a rate.
 
 use super::{SourceContext, SplitOutput, SplitSource};
-use eddyline_core::{Data, Result};
+use eddyline_core::{Data, Error, Result};
 use eddyline_runtime::SourceStatus;
 use eddyline_state::{ManagedState, OperatorListState};
 use std::sync::Arc;
@@ -61,9 +61,15 @@ impl<T: Data> DataGenerator<T> {
         self
     }
 
-    /// The rate, if there is one.
-    pub(crate) fn rate_per_second(&self) -> Option<f64> {
-        self.rate_per_second
+    /// Checks that the rate is one.
+    pub(crate) fn check(&self) -> Result<()> {
+        match self.rate_per_second {
+            Some(rate) if !(rate > 0.0 && rate.is_finite()) => {
+                Err(Error::config(format!("a generator cannot make {rate} records per second"))
+                    .with_hint("give a positive rate, or none for as many as the job takes"))
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn instance(&self) -> GeneratorSource<T> {

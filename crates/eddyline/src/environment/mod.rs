@@ -1,0 +1,241 @@
+//! Where a job is described and started.
+
+mod arguments;
+mod graph;
+mod options;
+mod values;
+
+pub(crate) use graph::{GraphBuilder, Route};
+pub use options::Options;
+
+use crate::execution;
+use crate::source::{CollectionSource, DataGenerator, SourceOperator, SourceSettings, SplitSource};
+use crate::stream::DataStream;
+use crate::watermark::WatermarkStrategy;
+use eddyline_core::{Clock, Data, EventTime, Result};
+use eddyline_runtime::attempt::{JobHandle, JobOptions, JobReport};
+use eddyline_runtime::graph::{Job, JobGraph, NodeSpec};
+use std::cell::{Ref, RefCell, RefMut};
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Where a job is described, with the options it is run with.
+///
+/// # Examples
+/// ```no_run
+/// use eddyline::Environment;
+///
+/// let environment = Environment::new();
+/// let squares = environment.from_collection(vec![1u64, 2, 3]).map(|number| number * number).collect();
+/// environment.execute("squares")?;
+/// let mut rows = squares.rows();
+/// rows.sort();
+/// assert_eq!(rows, [1, 4, 9]);
+/// # Ok::<(), eddyline::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Environment {
+    builder: Rc<RefCell<GraphBuilder>>,
+    options: Rc<RefCell<Options>>,
+    sources: SourceSettings,
+}
+
+impl Default for Environment {
+    fn default() -> Self {
+        Environment::new()
+    }
+}
+
+impl Environment {
+    /// An environment with the default options: one worker in this process, no checkpoints kept.
+    pub fn new() -> Self {
+        Environment::with_options(Options::default())
+    }
+
+    /// An environment with options of your own.
+    pub fn with_options(options: Options) -> Self {
+        let sources = SourceSettings {
+            watermark_interval_ms: options.watermark_interval_ms,
+            ..SourceSettings::default()
+        };
+        Environment {
+            builder: Rc::new(RefCell::new(GraphBuilder::new(sources.groups.clone()))),
+            options: Rc::new(RefCell::new(options)),
+            sources,
+        }
+    }
+
+    /// An environment with the options on the program's command line; `--help` prints them and ends the program.
+    ///
+    /// # Errors
+    /// Of kind `Config` for an option that does not exist (with the one that was probably meant) or a value that
+    /// cannot be read.
+    pub fn from_args() -> Result<Self> {
+        Environment::from_arguments(std::env::args().skip(1))
+    }
+
+    /// As [`Environment::from_args`], with arguments given by the caller.
+    ///
+    /// # Errors
+    /// As [`Environment::from_args`].
+    ///
+    /// # Examples
+    /// ```
+    /// use eddyline::Environment;
+    ///
+    /// let arguments = ["-p", "2", "-Dexecution.checkpointing.interval=1 s", "--", "access.log"];
+    /// let environment = Environment::from_arguments(arguments)?;
+    /// assert_eq!(environment.options().parallelism, 2);
+    /// assert_eq!(environment.arguments(), ["access.log"]);
+    ///
+    /// let error = Environment::from_arguments(["-Dparalelism.default=2"]).err().unwrap();
+    /// assert_eq!(error.hint(), Some("did you mean `parallelism.default`?"));
+    /// # Ok::<(), eddyline::Error>(())
+    /// ```
+    pub fn from_arguments<A: Into<String>>(arguments: impl IntoIterator<Item = A>) -> Result<Self> {
+        Ok(Environment::with_options(arguments::parse(arguments.into_iter().map(Into::into))?))
+    }
+
+    /// The options.
+    pub fn options(&self) -> Ref<'_, Options> {
+        self.options.borrow()
+    }
+
+    /// The options, to be changed. The watermark interval counts for sources that are added afterwards only.
+    pub fn options_mut(&mut self) -> RefMut<'_, Options> {
+        self.options.borrow_mut()
+    }
+
+    /// What followed `--` on the command line.
+    pub fn arguments(&self) -> Vec<String> {
+        self.options.borrow().arguments.clone()
+    }
+
+    /// Sets the number of workers of the job, over all processes.
+    pub fn set_parallelism(&self, parallelism: u32) -> &Self {
+        self.options.borrow_mut().parallelism = parallelism;
+        self
+    }
+
+    /// Sets the clock of the job; tests and simulations decide what time it is.
+    pub fn set_clock(&self, clock: Arc<dyn Clock>) -> &Self {
+        self.options.borrow_mut().runtime.clock = clock;
+        self
+    }
+
+    /// Lends `service` to the operators of the job, which find it by its type.
+    pub fn add_service<S: Send + Sync + 'static>(&self, service: Arc<S>) -> &Self {
+        self.options.borrow_mut().runtime.services.insert(service);
+        self
+    }
+
+    /// A stream from a source; `make` is called once per instance.
+    pub fn from_source<T: Data, S: SplitSource<T>>(
+        &self,
+        name: impl Into<String>,
+        make: impl Fn() -> S + Send + Sync + 'static,
+        strategy: WatermarkStrategy<T>,
+    ) -> DataStream<T> {
+        let settings = SourceSettings {
+            watermark_interval_ms: self.options.borrow().watermark_interval_ms,
+            ..self.sources.clone()
+        };
+        let alignment = strategy.alignment.as_ref().map(|alignment| alignment.group.clone());
+        let mut builder = self.builder.borrow_mut();
+        let node = builder.nodes.add_source(NodeSpec::named(name), move || {
+            SourceOperator::new(make(), strategy.clone(), settings.clone())
+        });
+        if let Some(group) = alignment {
+            builder.align(group, node);
+        }
+        drop(builder);
+        DataStream::new(self.builder.clone(), node)
+    }
+
+    /// A stream of the items of a vector, dealt out over the instances. The items have no timestamps.
+    pub fn from_collection<T: Data>(&self, items: Vec<T>) -> DataStream<T> {
+        let items = items.into_iter().map(|item| (item, EventTime::MIN)).collect();
+        self.from_collection_with(items, WatermarkStrategy::no_watermarks())
+    }
+
+    /// A stream of items with timestamps, dealt out over the instances. Each instance's share is a split and keeps
+    /// its order.
+    pub fn from_collection_with<T: Data>(
+        &self,
+        items: Vec<(T, EventTime)>,
+        strategy: WatermarkStrategy<T>,
+    ) -> DataStream<T> {
+        let items = CollectionSource::shared(items);
+        self.from_source("collection", move || CollectionSource::new(items.clone()), strategy)
+    }
+
+    /// A stream of records made by a function, perhaps at a rate.
+    ///
+    /// # Examples
+    /// ```
+    /// use eddyline::{DataGenerator, Environment, WatermarkStrategy};
+    ///
+    /// let environment = Environment::new();
+    /// let readings = DataGenerator::new(|index| index * 100).with_count(1_000).with_rate_per_second(50.0);
+    /// let times = WatermarkStrategy::for_monotonous_timestamps().with_timestamp_assigner(|time, _| *time as i64);
+    /// let stream = environment.from_generator(readings, times);
+    /// # let _ = stream;
+    /// ```
+    pub fn from_generator<T: Data>(
+        &self,
+        generator: DataGenerator<T>,
+        strategy: WatermarkStrategy<T>,
+    ) -> DataStream<T> {
+        if let Err(error) = generator.check() {
+            self.builder.borrow_mut().refuse(error);
+        }
+        self.from_source("generator", move || generator.instance(), strategy)
+    }
+
+    /// The graph as it would be run, with stateless steps fused; can be shown as text, JSON or DOT.
+    ///
+    /// # Errors
+    /// As [`Environment::build`].
+    ///
+    /// # Examples
+    /// ```
+    /// use eddyline::Environment;
+    ///
+    /// let environment = Environment::new();
+    /// environment.from_collection(vec![1u64]).map(|number| number + 1).filter(|number| *number > 1).print();
+    /// let graph = environment.explain()?;
+    /// let names: Vec<&str> = graph.nodes.iter().map(|node| node.name.as_str()).collect();
+    /// assert_eq!(names, ["collection", "map → filter", "print"]);
+    /// # Ok::<(), eddyline::Error>(())
+    /// ```
+    pub fn explain(&self) -> Result<JobGraph> {
+        Ok(self.build("job")?.0.graph)
+    }
+
+    /// The job and the options to run it with.
+    ///
+    /// # Errors
+    /// Of kind `Config`: for the first thing in the description that cannot work, and for options that cannot.
+    pub fn build(&self, name: &str) -> Result<(Job, JobOptions)> {
+        let options = self.options.borrow();
+        let runtime = options.for_runtime()?;
+        let job = self.builder.borrow().build(name, &options)?;
+        Ok((job, runtime))
+    }
+
+    /// Runs the job and waits for its end.
+    ///
+    /// # Errors
+    /// As [`Environment::build`], and what ended the job if that was a failure.
+    pub fn execute(&self, name: &str) -> Result<JobReport> {
+        execution::run(self.build(name)?)
+    }
+
+    /// Starts the job and does not wait.
+    ///
+    /// # Errors
+    /// As [`Environment::build`].
+    pub fn start(&self, name: &str) -> Result<JobHandle> {
+        execution::start(self.build(name)?)
+    }
+}

@@ -1,0 +1,241 @@
+//! The options of a job, in Flink's words where Flink has them.
+
+use super::values::{boolean, bytes, closest, duration, millis, number};
+use eddyline_core::{Error, Result};
+use eddyline_protocol::{AttemptConfig, RestartStrategy};
+use eddyline_runtime::attempt::JobOptions;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::time::Duration;
+
+/// How a job is run.
+#[derive(Clone)]
+pub struct Options {
+    /// Workers (threads) of the job, over all processes.
+    pub parallelism: u32,
+    /// Key groups: the most that the job can be parallel, fixed once it has state.
+    pub max_parallelism: u32,
+    /// Least time between two watermarks of a source, milliseconds; 0: one per batch.
+    pub watermark_interval_ms: i64,
+    /// What followed `--` on the command line.
+    pub arguments: Vec<String>,
+    /// Everything else: processes, checkpoints, restarts, memory, ticks, clock. Its number of workers per process
+    /// follows from `parallelism`.
+    pub runtime: JobOptions,
+    restart_options: BTreeMap<String, String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            parallelism: 1,
+            max_parallelism: 128,
+            watermark_interval_ms: 0,
+            arguments: Vec::new(),
+            runtime: JobOptions::default(),
+            restart_options: BTreeMap::new(),
+        }
+    }
+}
+
+/// An option: its name, what it means, and how its value is taken in.
+struct OptionEntry {
+    key: &'static str,
+    meaning: &'static str,
+    set: fn(&mut Options, &str, &str) -> Result<()>,
+}
+
+macro_rules! entries {
+    ($($key:literal, $meaning:literal, |$options:ident, $name:ident, $value:ident| $set:expr;)*) => {
+        &[$(OptionEntry {
+            key: $key,
+            meaning: $meaning,
+            set: |$options: &mut Options, $name: &str, $value: &str| { $set; Ok(()) },
+        },)*]
+    };
+}
+
+const ENTRIES: &[OptionEntry] = entries! {
+    "parallelism.default", "workers of the job, over all processes (1)",
+        |options, key, value| options.parallelism = number(key, value)?;
+    "pipeline.max-parallelism", "key groups, fixed once there is state (128)",
+        |options, key, value| options.max_parallelism = number(key, value)?;
+    "pipeline.auto-watermark-interval", "least time between two watermarks of a source; 0: each batch (0)",
+        |options, key, value| options.watermark_interval_ms = millis(key, value)? as i64;
+    "execution.checkpointing.interval", "from checkpoint to checkpoint; 0: the final one only (10 s)",
+        |options, key, value| options.runtime.checkpoints.interval_ms = Some(millis(key, value)?).filter(|ms| *ms > 0);
+    "execution.checkpointing.dir", "directory of the checkpoints (none kept)",
+        |options, _key, value| options.runtime.checkpoint_dir = Some(path(value));
+    "execution.checkpointing.min-pause", "from the end of a checkpoint to the next (0)",
+        |options, key, value| options.runtime.checkpoints.min_pause_ms = millis(key, value)?;
+    "execution.checkpointing.timeout", "after which a checkpoint is given up (10 min)",
+        |options, key, value| options.runtime.checkpoints.timeout_ms = millis(key, value)?;
+    "execution.checkpointing.max-concurrent-checkpoints", "in flight at most (2)",
+        |options, key, value| options.runtime.checkpoints.max_concurrent = number(key, value)?;
+    "execution.checkpointing.tolerable-failed-checkpoints", "failures in a row that end nothing (0)",
+        |options, key, value| options.runtime.checkpoints.tolerable_failed_checkpoints = number(key, value)?;
+    "execution.checkpointing.num-retained", "complete checkpoints that are kept (1)",
+        |options, key, value| options.runtime.checkpoints.num_retained = number(key, value)?;
+    "execution.state-recovery.ignore-unclaimed-state", "drop state that no operator takes (false)",
+        |options, key, value| options.runtime.allow_non_restored_state = boolean(key, value)?;
+    "execution.buffer-timeout", "longest time a small batch is held back (1 ms)",
+        |options, key, value| options.runtime.buffer_timeout = duration(key, value)?;
+    "heartbeat.interval", "between two signs of life of a process (500 ms)",
+        |options, key, value| options.runtime.heartbeat_interval = duration(key, value)?;
+    "heartbeat.timeout", "silence after which a process counts as lost (5 s)",
+        |options, key, value| options.attempts().heartbeat_timeout_ms = millis(key, value)?;
+    "taskmanager.memory.process.size", "memory of one worker (1 gb)",
+        |options, key, value| options.runtime.memory_bytes = bytes(key, value)?;
+    "eddyline.processes", "processes of the job (1)",
+        |options, key, value| options.runtime.processes = number(key, value)?;
+    "eddyline.addresses", "where the processes listen, separated by commas (loopback)",
+        |options, _key, value| options.runtime.addresses = list(value);
+    "eddyline.tick-length", "least time between two ticks (10 ms)",
+        |options, key, value| options.runtime.tick_length = duration(key, value)?;
+    "eddyline.batch-rows", "records in a batch at most (4096)",
+        |options, key, value| options.runtime.batch_rows = number(key, value)?;
+    "eddyline.step-timeout", "time in one operator that counts as stuck; 0: no limit (1 min)",
+        |options, key, value| options.attempts().watchdog_micros =
+            Some(millis(key, value)?.saturating_mul(1_000)).filter(|micros| *micros > 0);
+    "eddyline.watermark-mode", "`periodic`, or `on-event`: exactly between two records (periodic)",
+        |options, key, value| options.runtime.on_event = watermark_mode(key, value)?;
+};
+
+const RESTART_PREFIX: &str = "restart-strategy.";
+
+fn path(text: &str) -> std::path::PathBuf {
+    text.strip_prefix("file://").unwrap_or(text).into()
+}
+
+fn list(text: &str) -> Vec<String> {
+    text.split(',').map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect()
+}
+
+fn watermark_mode(key: &str, text: &str) -> Result<bool> {
+    match text.trim() {
+        "periodic" => Ok(false),
+        "on-event" => Ok(true),
+        other => Err(Error::config(format!("option `{key}` cannot be `{other}`"))
+            .with_hint("give `periodic` or `on-event`")),
+    }
+}
+
+impl Options {
+    /// Sets the option `key` to `value`, both as on the command line.
+    ///
+    /// # Errors
+    /// Of kind `Config` for an option that does not exist and for a value that cannot be read.
+    ///
+    /// # Examples
+    /// ```
+    /// use eddyline::Options;
+    ///
+    /// let mut options = Options::default();
+    /// options.set("taskmanager.memory.process.size", "256m")?;
+    /// assert_eq!(options.runtime.memory_bytes, 256 << 20);
+    /// # Ok::<(), eddyline::Error>(())
+    /// ```
+    pub fn set(&mut self, key: &str, value: &str) -> Result<()> {
+        if key.starts_with(RESTART_PREFIX) {
+            let mut all = self.restart_options.clone();
+            all.insert(key.to_owned(), value.to_owned());
+            // Parts of a strategy may be given before its type: what cannot be read is seen at once all the same.
+            self.runtime.restart = Some(RestartStrategy::from_options(&all)?);
+            self.restart_options = all;
+            return Ok(());
+        }
+        match ENTRIES.iter().find(|entry| entry.key == key) {
+            Some(entry) => (entry.set)(self, key, value),
+            None => {
+                let known = ENTRIES.iter().map(|entry| entry.key).chain(["restart-strategy.type"]);
+                let hint = match closest(key, known) {
+                    Some(meant) => format!("did you mean `{meant}`?"),
+                    None => "`--help` lists all options".to_owned(),
+                };
+                Err(Error::config(format!("there is no option `{key}`")).with_hint(hint))
+            }
+        }
+    }
+
+    /// All options with their meanings and defaults, a line each.
+    pub fn help() -> String {
+        let mut text = String::new();
+        for entry in ENTRIES {
+            let _ = writeln!(text, "  -D{}=…\n        {}", entry.key, entry.meaning);
+        }
+        let _ = writeln!(
+            text,
+            "  -D{RESTART_PREFIX}type=…\n        none, fixed-delay, failure-rate or exponential-delay, with the options \
+             that each has in Flink"
+        );
+        text
+    }
+
+    fn attempts(&mut self) -> &mut AttemptConfig {
+        let processes = self.runtime.processes;
+        self.runtime.attempts.get_or_insert_with(|| AttemptConfig::for_processes(processes))
+    }
+
+    /// What the runtime is told.
+    pub(crate) fn for_runtime(&self) -> Result<JobOptions> {
+        let mut runtime = self.runtime.clone();
+        let processes = runtime.processes.max(1);
+        if self.parallelism == 0 || self.parallelism % processes != 0 {
+            return Err(Error::config(format!(
+                "{} workers cannot be divided over {processes} processes",
+                self.parallelism
+            ))
+            .with_hint("give a parallelism that is a positive multiple of the number of processes"));
+        }
+        runtime.workers = self.parallelism / processes;
+        if let Some(attempts) = &mut runtime.attempts {
+            attempts.processes = processes;
+        }
+        if runtime.on_event {
+            runtime.tick_length = Duration::ZERO;
+        }
+        runtime.validate()?;
+        Ok(runtime)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_have_flinks_names() {
+        let mut options = Options::default();
+        for (key, value) in [
+            ("parallelism.default", "4"),
+            ("eddyline.processes", "2"),
+            ("execution.checkpointing.interval", "200 ms"),
+            ("restart-strategy.type", "fixed-delay"),
+            ("restart-strategy.fixed-delay.attempts", "7"),
+            ("heartbeat.timeout", "2 s"),
+            ("eddyline.watermark-mode", "on-event"),
+        ] {
+            options.set(key, value).unwrap();
+        }
+        let runtime = options.for_runtime().unwrap();
+        assert_eq!((runtime.workers, runtime.processes), (2, 2));
+        assert_eq!(runtime.checkpoints.interval_ms, Some(200));
+        assert_eq!(runtime.restart, Some(RestartStrategy::FixedDelay { attempts: 7, delay_ms: 1_000 }));
+        let attempts = runtime.attempts.unwrap();
+        assert_eq!((attempts.processes, attempts.heartbeat_timeout_ms), (2, 2_000));
+        assert!(runtime.on_event);
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused() {
+        let mut options = Options::default();
+        assert!(options.set("parallelism.default", "many").is_err());
+        assert!(options.set("restart-strategy.typ", "none").is_err());
+        let error = options.set("eddyline.ticklength", "1 ms").unwrap_err();
+        assert_eq!(error.hint(), Some("did you mean `eddyline.tick-length`?"));
+        options.parallelism = 3;
+        options.runtime.processes = 2;
+        assert!(options.for_runtime().is_err());
+        assert!(ENTRIES.iter().all(|entry| Options::help().contains(entry.key)));
+    }
+}

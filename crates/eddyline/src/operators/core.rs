@@ -1,0 +1,196 @@
+//! What operators with functions on keyed streams have in common: keys, states, timers, outputs.
+
+use crate::function::{Collector, KeyedContext, KeyedOpenContext, TimeDomain};
+use crate::side_output::{SideOutputs, SidePorts};
+use crate::state::KeyedStates;
+use crate::timers::KeyedTimers;
+use eddyline_core::{Data, EventTime, Key, Result};
+use eddyline_runtime::{OperatorContext, Progress};
+use eddyline_state::ManagedState;
+use std::sync::Arc;
+
+/// Finds the key of a value.
+pub(crate) type KeyOf<T, K> = Arc<dyn Fn(&T) -> K + Send + Sync>;
+
+/// What becomes of processing-time timers that are not due when the input ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ProcessingTimersAtEnd {
+    /// They are dropped.
+    #[default]
+    Drop,
+    /// Those registered by then fire at once, in order, whatever the clock says.
+    Fire,
+}
+
+/// Timers fired in one call before others get their turn.
+const TIMERS_PER_CALL: usize = 4096;
+
+/// The parts of an operator on a keyed stream that do not depend on its function.
+pub(crate) struct KeyedCore<K, U> {
+    pub(crate) states: KeyedStates<K>,
+    timers: Option<KeyedTimers<K>>,
+    ports: SidePorts,
+    pub(crate) side: SideOutputs,
+    pub(crate) out: Collector<U>,
+    late: u64,
+    at_end: ProcessingTimersAtEnd,
+    /// The latest processing-time timer that fires at the end of the input.
+    end_horizon: Option<i64>,
+    /// Timers of a watermark are firing: records that are after it have to wait.
+    firing: bool,
+}
+
+impl<K: Key, U: Data> KeyedCore<K, U> {
+    pub(crate) fn new(ports: SidePorts, at_end: ProcessingTimersAtEnd) -> Self {
+        KeyedCore {
+            states: KeyedStates::new(),
+            timers: None,
+            ports,
+            side: SideOutputs::none(),
+            out: Collector::at(0),
+            late: 0,
+            at_end,
+            end_horizon: None,
+            firing: false,
+        }
+    }
+
+    /// Prepares timers and outputs and lets the function declare its states.
+    pub(crate) fn open(
+        &mut self,
+        context: &OperatorContext<'_>,
+        declare: impl FnOnce(&mut KeyedOpenContext<'_, K>) -> Result<()>,
+    ) -> Result<()> {
+        self.timers = Some(KeyedTimers::new(context.info()));
+        self.side = self.ports.outputs();
+        declare(&mut KeyedOpenContext {
+            info: context.info(),
+            clock: context.clock(),
+            states: &mut self.states,
+        })
+    }
+
+    pub(crate) fn visit(&mut self, visit: &mut dyn FnMut(&mut dyn ManagedState) -> Result<()>) -> Result<()> {
+        if let Some(timers) = &mut self.timers {
+            timers.visit(visit)?;
+        }
+        self.states.states.visit(visit)
+    }
+
+    /// Whether records may be processed.
+    pub(crate) fn accepts_input(&self) -> bool {
+        !self.firing
+    }
+
+    /// Calls `function` with `key` as the current one.
+    #[inline]
+    pub(crate) fn call(
+        &mut self,
+        (hash, key): (u64, &K),
+        timestamp: EventTime,
+        context: &OperatorContext<'_>,
+        function: impl FnOnce(&mut KeyedContext<'_, K>, &mut Collector<U>) -> Result<()>,
+    ) -> Result<()> {
+        self.states.key.set(hash, key);
+        self.out.set_timestamp(timestamp);
+        let mut keyed = KeyedContext {
+            info: context.info(),
+            clock: context.clock(),
+            watermark: context.watermark(),
+            timestamp,
+            key,
+            hash,
+            timers: self.timers.as_mut().expect("invariant: an operator is opened before it is used"),
+            side: &mut self.side,
+            late: &mut self.late,
+        };
+        function(&mut keyed, &mut self.out)
+    }
+
+    /// Sends on what was collected, if it is much.
+    #[inline]
+    pub(crate) fn flush_full(
+        &mut self,
+        created_micros: u64,
+        context: &mut OperatorContext<'_>,
+    ) -> Result<()> {
+        self.out.flush_full(0, created_micros, context)?;
+        self.side.flush_full(created_micros, context)
+    }
+
+    /// Sends on what was collected, and sees to it that the next processing-time timer fires.
+    pub(crate) fn finish(&mut self, created_micros: u64, context: &mut OperatorContext<'_>) -> Result<()> {
+        self.out.flush(0, created_micros, context)?;
+        self.side.flush(created_micros, context)?;
+        if self.late > 0 {
+            context.count_late(std::mem::take(&mut self.late));
+        }
+        if let Some(time) = self.timers.as_ref().and_then(|timers| timers.processing.next_time()) {
+            context.wake_at(time);
+        }
+        Ok(())
+    }
+
+    /// Fires the event-time timers that `watermark` has passed, with `function`.
+    pub(crate) fn on_watermark(
+        &mut self,
+        watermark: EventTime,
+        context: &mut OperatorContext<'_>,
+        function: impl FnMut(i64, TimeDomain, &mut KeyedContext<'_, K>, &mut Collector<U>) -> Result<()>,
+    ) -> Result<Progress> {
+        let progress = self.fire(TimeDomain::EventTime, watermark, context, function)?;
+        self.firing = progress == Progress::More;
+        Ok(progress)
+    }
+
+    /// Fires the timers of `domain` that are due at `up_to`, with `function`; stops when the outputs are full.
+    pub(crate) fn fire(
+        &mut self,
+        domain: TimeDomain,
+        up_to: i64,
+        context: &mut OperatorContext<'_>,
+        mut function: impl FnMut(i64, TimeDomain, &mut KeyedContext<'_, K>, &mut Collector<U>) -> Result<()>,
+    ) -> Result<Progress> {
+        let mut progress = Progress::More;
+        for _ in 0..TIMERS_PER_CALL {
+            if !context.has_room() {
+                break;
+            }
+            let due = self.timers.as_mut().and_then(|timers| match domain {
+                TimeDomain::EventTime => timers.event.pop_due(up_to),
+                TimeDomain::ProcessingTime => timers.processing.pop_due(up_to),
+            });
+            let Some(timer) = due else {
+                progress = Progress::Done;
+                break;
+            };
+            // Processing time is no event time: such a record has no timestamp unless the function gives it one.
+            let timestamp = if domain == TimeDomain::EventTime { timer.time } else { EventTime::MIN };
+            self.call((timer.key.stable_hash(), &timer.key), timestamp, context, |keyed, out| {
+                function(timer.time, domain, keyed, out)
+            })?;
+            self.flush_full(0, context)?;
+        }
+        self.finish(0, context)?;
+        Ok(progress)
+    }
+
+    /// The input has ended: fires what is left of the processing-time timers, if that is wanted.
+    pub(crate) fn on_end(
+        &mut self,
+        context: &mut OperatorContext<'_>,
+        function: impl FnMut(i64, TimeDomain, &mut KeyedContext<'_, K>, &mut Collector<U>) -> Result<()>,
+    ) -> Result<Progress> {
+        if self.at_end == ProcessingTimersAtEnd::Drop {
+            return Ok(Progress::Done);
+        }
+        let Some(timers) = &self.timers else { return Ok(Progress::Done) };
+        // A function that always registers another timer must not keep the job from ending.
+        let horizon = match self.end_horizon {
+            Some(horizon) => horizon,
+            None => timers.processing.iter().map(|(time, ..)| time).max().unwrap_or(i64::MIN),
+        };
+        self.end_horizon = Some(horizon);
+        self.fire(TimeDomain::ProcessingTime, horizon, context, function)
+    }
+}

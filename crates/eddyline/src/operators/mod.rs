@@ -1,0 +1,12 @@
+//! The operators behind the functions of this crate.
+
+mod broadcast;
+mod core;
+mod process;
+mod stages;
+
+pub(crate) use broadcast::{BroadcastOperator, KeyedBroadcastOperator};
+pub use core::ProcessingTimersAtEnd;
+pub(crate) use core::KeyOf;
+pub(crate) use process::KeyedProcessOperator;
+pub(crate) use stages::{FilterStage, FlatMapStage, MapStage};

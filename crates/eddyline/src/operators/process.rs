@@ -1,0 +1,92 @@
+//! The operator that runs a [`KeyedProcessFunction`].
+
+use super::core::{KeyOf, KeyedCore, ProcessingTimersAtEnd};
+use crate::function::{KeyedProcessFunction, TimeDomain};
+use crate::side_output::SidePorts;
+use eddyline_core::{Batch, Data, EventTime, Key, Result};
+use eddyline_runtime::panics::at_row;
+use eddyline_runtime::{Operator, OperatorContext, Progress, Stateful};
+use eddyline_state::ManagedState;
+
+/// One instance.
+pub(crate) struct KeyedProcessOperator<K, T, U, F> {
+    core: KeyedCore<K, U>,
+    key_of: KeyOf<T, K>,
+    function: F,
+}
+
+impl<K, T, U, F> KeyedProcessOperator<K, T, U, F>
+where
+    K: Key,
+    T: Data,
+    U: Data,
+    F: KeyedProcessFunction<K, T, U>,
+{
+    pub(crate) fn new(
+        function: F,
+        key_of: KeyOf<T, K>,
+        ports: SidePorts,
+        at_end: ProcessingTimersAtEnd,
+    ) -> Self {
+        KeyedProcessOperator { core: KeyedCore::new(ports, at_end), key_of, function }
+    }
+}
+
+impl<K: Key, T: Data, U: Data, F: KeyedProcessFunction<K, T, U>> Stateful
+    for KeyedProcessOperator<K, T, U, F>
+{
+    fn visit_states(&mut self, visit: &mut dyn FnMut(&mut dyn ManagedState) -> Result<()>) -> Result<()> {
+        self.core.visit(visit)
+    }
+}
+
+impl<K: Key, T: Data, U: Data, F: KeyedProcessFunction<K, T, U>> Operator
+    for KeyedProcessOperator<K, T, U, F>
+{
+    fn open(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
+        self.core.open(context, |open| self.function.open(open))
+    }
+
+    fn restored(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
+        self.core.finish(0, context)
+    }
+
+    fn on_batch(&mut self, _input: usize, mut batch: Batch, context: &mut OperatorContext<'_>) -> Result<()> {
+        for (row, record) in batch.take_rows::<T>()?.into_iter().enumerate() {
+            at_row(row as u64);
+            let key = (self.key_of)(&record.value);
+            self.core.call((key.stable_hash(), &key), record.timestamp, context, |keyed, out| {
+                self.function.process_element(record.value, keyed, out)
+            })?;
+            self.core.flush_full(batch.created_micros, context)?;
+        }
+        self.core.finish(batch.created_micros, context)
+    }
+
+    fn on_watermark(&mut self, watermark: EventTime, context: &mut OperatorContext<'_>) -> Result<Progress> {
+        let function = &mut self.function;
+        self.core.on_watermark(watermark, context, |time, domain, keyed, out| {
+            function.on_timer(time, domain, keyed, out)
+        })
+    }
+
+    fn on_processing_time(&mut self, now_ms: i64, context: &mut OperatorContext<'_>) -> Result<Progress> {
+        let function = &mut self.function;
+        self.core.fire(TimeDomain::ProcessingTime, now_ms, context, |time, domain, keyed, out| {
+            function.on_timer(time, domain, keyed, out)
+        })
+    }
+
+    fn on_end(&mut self, context: &mut OperatorContext<'_>) -> Result<Progress> {
+        let function = &mut self.function;
+        self.core.on_end(context, |time, domain, keyed, out| function.on_timer(time, domain, keyed, out))
+    }
+
+    fn accepts_input(&self) -> bool {
+        self.core.accepts_input()
+    }
+
+    fn close(&mut self) {
+        self.function.close();
+    }
+}
