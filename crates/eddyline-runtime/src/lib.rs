@@ -23,6 +23,8 @@ macro_rules! planted {
 }
 
 pub mod attempt;
+#[cfg(feature = "arrow")]
+pub mod columnar;
 pub mod context;
 #[cfg(feature = "simulation")]
 pub mod deterministic;

@@ -240,6 +240,9 @@ impl Supervisor {
         let Some(coordinator) = &mut self.coordinator else { return };
         let decisions = match outcome {
             Ok(()) => coordinator.on_complete_written(at, checkpoint),
+            // A write of an attempt before, whose end came late: it was settled when this attempt was started, and
+            // it is this supervisor's own claim that it ran into.
+            _ if coordinator.writing() != Some(checkpoint) => Vec::new(),
             Err(error) if error.kind() == ErrorKind::Cancelled => {
                 let decisions = self.master.on_cancel_requested(at.now_ms);
                 shell.notice(Notice::Warning(error.to_string()));
