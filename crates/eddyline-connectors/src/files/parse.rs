@@ -1,0 +1,98 @@
+//! What is made of a line.
+
+use eddyline::source::{SplitId, SplitOutput};
+use eddyline_core::{Data, EventTime};
+use std::sync::Arc;
+
+/// A line and where it stands.
+#[derive(Debug, Clone, Copy)]
+pub struct Line<'a> {
+    /// The path of its file, as it was when the file was opened.
+    pub file: &'a Arc<str>,
+    /// The offset of its first byte in the file.
+    pub offset: u64,
+    /// The line itself.
+    pub content: LineContent<'a>,
+}
+
+/// The content of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LineContent<'a> {
+    /// The bytes of the line, without its line end. They may be anything.
+    Whole(&'a [u8]),
+    /// The line is longer than the limit and was skipped.
+    TooLong {
+        /// Its length in bytes, without `\n`.
+        length: u64,
+        /// Its first bytes.
+        start: &'a [u8],
+    },
+}
+
+/// Makes records of lines, within the source.
+pub trait LineParser<T: Data>: 'static {
+    /// Hands over what `line` means: nothing, a record or some. Called once per line, in order within a file.
+    fn parse(&mut self, line: Line<'_>, out: &mut LineOutput<'_, '_, T>);
+}
+
+impl<T: Data, F: FnMut(Line<'_>, &mut LineOutput<'_, '_, T>) + 'static> LineParser<T> for F {
+    fn parse(&mut self, line: Line<'_>, out: &mut LineOutput<'_, '_, T>) {
+        self(line, out);
+    }
+}
+
+/// Takes what a [`LineParser`] makes of a line.
+pub struct LineOutput<'a, 'b, T: Data> {
+    pub(super) out: &'a mut SplitOutput<'b, T>,
+    pub(super) split: SplitId,
+}
+
+impl<T: Data> LineOutput<'_, '_, T> {
+    /// Hands over a record without event time: the watermark strategy assigns it.
+    #[inline]
+    pub fn emit(&mut self, value: T) {
+        self.out.push(self.split, value);
+    }
+
+    /// Hands over a record of event time `timestamp`, milliseconds since the epoch.
+    #[inline]
+    pub fn emit_with_time(&mut self, value: T, timestamp: EventTime) {
+        self.out.push_with_time(self.split, value, timestamp);
+    }
+}
+
+/// A line as text.
+#[derive(Debug, Clone, PartialEq, Eq, Data)]
+pub struct TextLine {
+    /// The path of its file, as it was when the file was opened.
+    pub file: String,
+    /// The offset of its first byte in the file.
+    pub offset: u64,
+    /// The line without its line end; of one that is too long, the beginning.
+    pub line: String,
+    /// Whether bytes that are no UTF-8 were replaced by U+FFFD.
+    pub lossy: bool,
+    /// Whether the line was too long and `line` is only its beginning.
+    pub truncated: bool,
+}
+
+/// The parser that hands out every line as [`TextLine`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct WholeLines;
+
+impl LineParser<TextLine> for WholeLines {
+    fn parse(&mut self, line: Line<'_>, out: &mut LineOutput<'_, '_, TextLine>) {
+        let (bytes, truncated) = match line.content {
+            LineContent::Whole(bytes) => (bytes, false),
+            LineContent::TooLong { start, .. } => (start, true),
+        };
+        let text = String::from_utf8_lossy(bytes);
+        out.emit(TextLine {
+            file: line.file.to_string(),
+            offset: line.offset,
+            lossy: matches!(text, std::borrow::Cow::Owned(_)),
+            line: text.into_owned(),
+            truncated,
+        });
+    }
+}
