@@ -426,25 +426,28 @@ impl OperatorTask {
         if !(self.uses_watermarks || self.generates) {
             return Ok(None);
         }
-        if self.applying.is_none() {
-            let newest = self.shared.watermarks.borrow().minimum_before(&self.generators, reach);
-            match newest {
-                Some(watermark) if watermark > self.watermark => self.applying = Some(watermark),
-                _ => return Ok(None),
+        // A watermark that took several calls may have been overtaken: nothing of `reach` is done before the newest
+        // one is applied, least of all the end of input or a cut.
+        loop {
+            if self.applying.is_none() {
+                let newest = self.shared.watermarks.borrow().minimum_before(&self.generators, reach);
+                match newest {
+                    Some(watermark) if watermark > self.watermark => self.applying = Some(watermark),
+                    _ => return Ok(None),
+                }
             }
+            let Some(watermark) = self.applying else { return Ok(None) };
+            self.watermark = watermark;
+            let (progress, _) = self.call_held(|body, context| match body {
+                Body::Operator(operator) => operator.on_watermark(watermark, context),
+                Body::Source(_) => Ok(Progress::Done),
+            })?;
+            if progress == Progress::More {
+                self.come_back();
+                return Ok(Some(if self.more { Outcome::Again } else { Outcome::Idle }));
+            }
+            self.applying = None;
         }
-        let Some(watermark) = self.applying else { return Ok(None) };
-        self.watermark = watermark;
-        let (progress, _) = self.call_held(|body, context| match body {
-            Body::Operator(operator) => operator.on_watermark(watermark, context),
-            Body::Source(_) => Ok(Progress::Done),
-        })?;
-        if progress == Progress::More {
-            self.come_back();
-            return Ok(Some(if self.more { Outcome::Again } else { Outcome::Idle }));
-        }
-        self.applying = None;
-        Ok(None)
     }
 
     fn end(&mut self, reach: Tick) -> Result<Option<Outcome>, FailureReport> {
