@@ -53,12 +53,21 @@ pub const LINE_BYTES_MAX_DEFAULT: usize = 1 << 20;
 ///
 /// # Examples
 /// ```
+/// use eddyline::{Environment, WatermarkStrategy};
 /// use eddyline_connectors::files::TextFiles;
 ///
-/// let once = TextFiles::new(["access.log", "archive/"]);
-/// let for_ever = TextFiles::new(["/var/log/nginx/access.log"]).follow();
-/// let source = once.read_lines();
-/// # let _ = (for_ever, source);
+/// let path = std::env::temp_dir().join("eddyline-lines.txt");
+/// std::fs::write(&path, "one\ntwo\n").expect("a writable directory");
+/// let files = TextFiles::new([&path]);
+/// let environment = Environment::new();
+/// let lines = environment
+///     .from_source("lines", move || files.read_lines(), WatermarkStrategy::no_watermarks())
+///     .collect();
+/// environment.execute("lines")?;
+/// assert_eq!(lines.rows()[1].line, "two");
+/// assert_eq!(lines.rows()[1].offset, 4);
+/// # std::fs::remove_file(path).ok();
+/// # Ok::<(), eddyline::Error>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct TextFiles {

@@ -51,8 +51,12 @@ pub struct FileSource<T, P> {
     spare: Vec<Vec<u8>>,
     /// Commands without an answer.
     outstanding: usize,
+    /// Whether the last answer was that there is nothing: then one command at a time is enough.
+    idle: bool,
     /// Wall time before which there is no use in asking for more.
     quiet_until_ms: i64,
+    /// Whether there are splits that the watermark may have to know of.
+    announce_due: bool,
     ended: bool,
     accounted: i64,
     progress: Arc<InstanceProgress>,
@@ -70,7 +74,9 @@ impl<T: Data, P: LineParser<T>> FileSource<T, P> {
             news: VecDeque::new(),
             spare: Vec::new(),
             outstanding: 0,
+            idle: false,
             quiet_until_ms: i64::MIN,
+            announce_due: true,
             ended: false,
             accounted: 0,
             progress: Arc::default(),
@@ -81,10 +87,14 @@ impl<T: Data, P: LineParser<T>> FileSource<T, P> {
     fn add_slot(&mut self, slot: u64, split: FileSplit) {
         let (id, file) = (split.id(), Arc::from(split.path.as_str()));
         self.slots.insert(slot, Slot { split, id, file, announced: false });
+        self.announce_due = true;
     }
 
     /// Tells the watermark of the first unfinished piece of each file: it holds back what comes after it.
     fn announce(&mut self, out: &mut SplitOutput<'_, T>) {
+        if !std::mem::take(&mut self.announce_due) {
+            return;
+        }
         let mut last: Option<Arc<str>> = None;
         let mut slots: Vec<&mut Slot> = self.slots.values_mut().filter(|slot| !slot.split.finished).collect();
         slots.sort_by(|one, other| (&one.file, one.split.number).cmp(&(&other.file, other.split.number)));
@@ -103,14 +113,15 @@ impl<T: Data, P: LineParser<T>> FileSource<T, P> {
     /// Asks the reader for as much as may be read ahead.
     fn ask(&mut self, now_ms: i64, out: &SplitOutput<'_, T>) {
         let Some(lane) = &mut self.lane else { return };
-        if self.ended || now_ms < self.quiet_until_ms {
+        let wanted = if self.idle { 1 } else { RUNS_MAX };
+        if self.ended || now_ms < self.quiet_until_ms || self.outstanding >= wanted {
             return;
         }
         let paused: Vec<u64> =
             self.slots.iter().filter(|(_, slot)| out.is_paused(slot.id)).map(|(number, _)| *number).collect();
         // What is held for paused splits does not count: others may have to be read for them to go on.
         let held = self.news.iter().filter(|news| !paused.contains(&news.slot())).count();
-        while self.outstanding + held < RUNS_MAX {
+        while self.outstanding + held < wanted {
             self.outstanding += 1;
             let buffer = self.spare.pop().unwrap_or_default();
             lane.send(Command::Read { buffer, now_ms, paused: paused.clone() });
@@ -124,13 +135,10 @@ impl<T: Data, P: LineParser<T>> FileSource<T, P> {
         while let Some(event) = lane.poll()? {
             events.push(event);
         }
-        let any = !events.is_empty();
         for event in events {
             self.take(event, now_ms)?;
         }
-        if any {
-            self.announce(out);
-        }
+        self.announce(out);
         Ok(())
     }
 
@@ -145,6 +153,7 @@ impl<T: Data, P: LineParser<T>> FileSource<T, P> {
             }
             Event::Lines { slot, offset, bytes } => {
                 self.outstanding -= 1;
+                self.idle = false;
                 self.accounted += bytes.len() as i64;
                 self.news.push_back(News::Lines { slot, offset, bytes, taken: 0 });
             }
@@ -160,6 +169,7 @@ impl<T: Data, P: LineParser<T>> FileSource<T, P> {
             Event::Idle(buffer) => {
                 self.outstanding -= 1;
                 self.spare.push(buffer);
+                self.idle = true;
                 self.quiet_until_ms = now_ms.saturating_add(self.files.poll_interval_ms);
             }
             Event::End => {
@@ -231,6 +241,7 @@ impl<T: Data, P: LineParser<T>> FileSource<T, P> {
             }
             News::Finished { slot: number, keep } => {
                 slot.split.finished = true;
+                self.announce_due = true;
                 // The next piece of the file takes over the watermark before this one lets it go.
                 self.announce(out);
                 out.split_finished(split);

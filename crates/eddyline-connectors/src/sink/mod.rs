@@ -8,8 +8,10 @@
 //!   fails, so does this checkpoint; the job goes on, and the next cut tries again with nothing lost.
 //! - When the checkpoint is complete, the files are renamed to their visible names
 //!   (`PREFIX-SINK-ATTEMPT-INSTANCE-NUMBER SUFFIX`). A visible file is never changed or overwritten, and always
-//!   complete.
-//! - After a restore, files of the restored checkpoint are made visible if they are not yet; hidden files of the
+//!   complete. The renaming itself is done in the commit, so that a commit that is confirmed can be seen; making
+//!   the new names durable is not waited for: until it is done, the files stay in the state.
+//! - After a restore, files of the restored checkpoint are made visible if they are not yet (one that is nowhere is
+//!   taken for read and removed by its readers, with a warning); hidden files of the
 //!   same sink that it does not know are removed. Files of others are left alone.
 //! - At most 8 MiB wait for the disk; then no more records are taken. If the disk takes none at all by then, the
 //!   attempt ends with an error that names file and reason.
@@ -26,7 +28,6 @@ pub use dead_letter::{DeadLetter, dead_letter_sink, encode_dead_letter};
 pub use operator::{FileSinkOperator, PendingFile};
 
 use eddyline_core::Data;
-use eddyline_runtime::Operator;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,14 +39,19 @@ pub(crate) type Encoder<T> = Arc<dyn Fn(&T, &mut Vec<u8>) + Send + Sync>;
 ///
 /// # Examples
 /// ```
+/// use eddyline::{Environment, NodeSpec};
 /// use eddyline_connectors::sink::FileSink;
-/// use std::time::Duration;
 ///
-/// let sink = FileSink::new("out", |count: &u64, out| out.extend_from_slice(format!("{count}\n").as_bytes()))
-///     .suffix(".txt")
-///     .roll_interval(Duration::from_secs(60));
-/// let operator = sink.operator();
-/// # let _ = operator;
+/// let out = std::env::temp_dir().join("eddyline-numbers");
+/// let sink = FileSink::new(&out, |number: &u64, out| out.extend_from_slice(format!("{number}\n").as_bytes()))
+///     .suffix(".txt");
+/// let environment = Environment::new();
+/// environment
+///     .from_collection(vec![1u64, 2, 3])
+///     .add_sink_operator(NodeSpec::named("numbers"), move || sink.operator());
+/// environment.execute("numbers")?;
+/// # std::fs::remove_dir_all(out).ok();
+/// # Ok::<(), eddyline::Error>(())
 /// ```
 pub struct FileSink<T> {
     directory: PathBuf,
@@ -114,8 +120,8 @@ impl<T: Data> FileSink<T> {
         self
     }
 
-    /// An instance of the sink, for a graph's sink node.
-    pub fn operator(&self) -> Box<dyn Operator> {
-        Box::new(FileSinkOperator::new(self.clone()))
+    /// An instance of the sink, for `DataStream::add_sink_operator`.
+    pub fn operator(&self) -> FileSinkOperator<T> {
+        FileSinkOperator::new(self.clone())
     }
 }

@@ -39,7 +39,8 @@ impl Driver {
         let mut events = Vec::new();
         let command = Command::Read { buffer: Vec::new(), now_ms: self.now_ms, paused: Vec::new() };
         self.plan.reader.handle(command, &mut |event| events.push(event));
-        events.into_iter().fold(true, |more, event| self.take(event) && more)
+        let answers: Vec<bool> = events.into_iter().map(|event| self.take(event)).collect();
+        !answers.contains(&false)
     }
 
     /// Reads all there is, at a time at which everything is looked at again.
