@@ -84,9 +84,15 @@ impl AsyncExecutor {
 
 impl Drop for AsyncExecutor {
     fn drop(&mut self) {
-        if let Kind::Queue(queue) = &self.0 {
-            queue.lock().closed = true;
+        if let Kind::Queue(queue) | Kind::Inline(queue) = &self.0 {
+            let left = {
+                let mut state = queue.lock();
+                state.closed = true;
+                std::mem::take(&mut state.ready)
+            };
             queue.changed.notify_all();
+            // Futures that are dropped may wake others, so not under the lock.
+            drop(left);
         }
     }
 }
@@ -110,7 +116,13 @@ impl ReadyQueue {
     }
 
     fn push(&self, task: Arc<Task>) {
-        self.lock().ready.push_back(task);
+        {
+            let mut state = self.lock();
+            if state.closed {
+                return;
+            }
+            state.ready.push_back(task);
+        }
         self.changed.notify_one();
     }
 

@@ -37,12 +37,15 @@ pub enum RetryDelay {
     },
 }
 
+/// Whether an attempt that failed like this is repeated.
+type IsRepeated = dyn Fn(&Error) -> bool + Send + Sync;
+
 /// Which attempts are repeated, when, and how often.
 #[derive(Clone)]
 pub struct RetryStrategy {
     attempts_max: u32,
     delay: RetryDelay,
-    retries: Option<Arc<dyn Fn(&Error) -> bool + Send + Sync>>,
+    retries: Option<Arc<IsRepeated>>,
 }
 
 impl RetryStrategy {

@@ -17,6 +17,8 @@ mod sessions;
 mod sliced;
 
 #[cfg(test)]
+mod job_tests;
+#[cfg(test)]
 mod session_tests;
 #[cfg(test)]
 mod sliced_tests;

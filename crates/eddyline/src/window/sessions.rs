@@ -1,7 +1,8 @@
 //! Session windows: as long as the pauses of a key are no longer than a gap.
 //!
 //! A record at `t` opens the window `[t, t + gap)`, which merges with every window of its key that it touches or
-//! overlaps: a pause of exactly the gap does not end a session. The state of a key is the list of its open sessions,
+//! overlaps: a pause of exactly the gap does not end a session, unless the watermark has ended it before the record
+//! behind the pause came. The state of a key is the list of its open sessions,
 //! in order. Timers are lazy: a session that grows keeps the timer it has, and when that fires too early, the next
 //! one is set. So a record that belongs to an open session costs one access and no timer.
 
