@@ -21,11 +21,13 @@ pub enum FaultKind {
     SlowUpload,
     /// Wall time jumps, forward or back.
     ClockJump,
+    /// Not a fault, but as good: the job is suspended, and resumed after a while.
+    Suspend,
 }
 
 impl FaultKind {
     /// All kinds.
-    pub const ALL: [FaultKind; 8] = [
+    pub const ALL: [FaultKind; 9] = [
         FaultKind::KillWorker,
         FaultKind::KillSupervisor,
         FaultKind::CrashMachine,
@@ -34,6 +36,7 @@ impl FaultKind {
         FaultKind::FullDisk,
         FaultKind::SlowUpload,
         FaultKind::ClockJump,
+        FaultKind::Suspend,
     ];
 
     /// Its name, for people.
@@ -47,6 +50,7 @@ impl FaultKind {
             FaultKind::FullDisk => "disk full",
             FaultKind::SlowUpload => "slow uploads",
             FaultKind::ClockJump => "clock jump",
+            FaultKind::Suspend => "suspended",
         }
     }
 }
@@ -88,7 +92,7 @@ pub fn plan_faults(random: &mut Random, processes: usize, run_ms: u64) -> Vec<Fa
         if kind == FaultKind::Partition && processes == 1 {
             kind = FaultKind::KillWorker;
         }
-        let moment = Moment::Time(random.between(run_ms / 10, run_ms * 9 / 10) * 1_000);
+        let moment = Moment::Time(random.between(run_ms / 10, run_ms * 7 / 10) * 1_000);
         faults.push(draw(random, kind, moment));
     }
     for _ in 0..random.below(3) {

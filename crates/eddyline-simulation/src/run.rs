@@ -4,11 +4,11 @@ use crate::faults::{Fault, FaultKind, Moment};
 use crate::jobs::{JOB, build_job, read_visible};
 use crate::model;
 use crate::random::Random;
-use crate::scenario::{MAX_PARALLELISM, Scenario};
+use crate::scenario::{MAX_PARALLELISM, PROCESSES_MAX, Scenario};
 use crate::trace::Trace;
 use crate::world::{Conditions, Counts, Disk, Post, SimulatedAttempt, SimulatedShell, World};
 use eddyline_core::{ManualClock, Result};
-use eddyline_protocol::{AttemptConfig, FailureKind, RestartStrategy, RestoreRequest};
+use eddyline_protocol::{AttemptConfig, FailureKind, RestartStrategy, RestoreRequest, StopMode};
 use eddyline_runtime::supervisor::{JobOutcome, Supervisor, SupervisorConfig};
 use eddyline_state::CheckpointStore;
 use eddyline_state::storage::{CrashOutcome, FaultPlan};
@@ -72,6 +72,8 @@ struct Run {
     slow_until: Option<u64>,
     /// The machine stops at that time, and what decides what is left of its disk.
     crash_at: Option<(u64, u64)>,
+    /// The supervisor was asked to suspend the job.
+    suspending: bool,
     /// Network digests and cuts of attempts that are over.
     past: (u64, u64),
     busy_until_step: u64,
@@ -134,6 +136,7 @@ impl Run {
             disk_full_until: None,
             slow_until: None,
             crash_at: None,
+            suspending: false,
             past: (0, 0),
             busy_until_step: 0,
             step: 0,
@@ -212,19 +215,20 @@ impl Run {
         self.world.trace.set_time(now);
         self.strike(now);
         self.recover(now);
-        let processes = self.world.scenario.processes as u64;
-        let living = self.attempts.borrow().len() as u64;
-        let actor = self.random.below(living * processes + 1);
-        if actor == 0 {
+        let actors: usize = self.attempts.borrow().iter().map(SimulatedAttempt::processes).sum();
+        let mut actor = self.random.below(actors as u64 + 1) as usize;
+        if actor == actors {
             self.supervise(now)?;
         } else {
-            let (attempt, process) = ((actor - 1) / processes, (actor - 1) % processes);
-            let mut attempts = self.attempts.borrow_mut();
-            if let Some(attempt) = attempts.get_mut(attempt as usize) {
-                attempt.step_network();
-                if attempt.step(process as usize) {
-                    self.busy_until_step = self.step + 2 * processes + 2;
+            for attempt in self.attempts.borrow_mut().iter_mut() {
+                if actor < attempt.processes() {
+                    attempt.step_network();
+                    if attempt.step(actor) {
+                        self.busy_until_step = self.step + 2 * actors as u64 + 2;
+                    }
+                    break;
                 }
+                actor -= attempt.processes();
             }
         }
         self.bury();
@@ -250,11 +254,16 @@ impl Run {
             SupervisorLife::Over => {}
             SupervisorLife::Down(until) if now < *until => {}
             SupervisorLife::Down(_) => {
-                let mut shell =
-                    Box::new(SimulatedShell::new(&self.world, self.attempts.clone(), self.post.clone()));
-                let config = self.supervisor_config();
+                let processes = match self.world.scenario.rescales {
+                    true => self.random.between(1, PROCESSES_MAX as u64) as usize,
+                    false => self.world.scenario.processes,
+                };
+                let (attempts, post) = (self.attempts.clone(), self.post.clone());
+                let mut shell = Box::new(SimulatedShell::new(&self.world, processes, attempts, post));
+                let config = self.supervisor_config(processes);
                 let mut supervisor = Box::new(Supervisor::new(config).map_err(|error| error.report())?);
-                self.world.trace.note("a supervisor starts");
+                self.world.trace.note(&format!("a supervisor starts, for {processes} processes"));
+                self.suspending = false;
                 supervisor.start(at, shell.as_mut());
                 self.supervisor = SupervisorLife::Up(supervisor, shell);
             }
@@ -281,6 +290,11 @@ impl Run {
         let SupervisorLife::Up(supervisor, _) = &self.supervisor else { return Ok(()) };
         match supervisor.outcome() {
             None => Ok(()),
+            Some(JobOutcome::Finished) if self.suspending && !self.has_finished() => {
+                self.world.trace.note("the job is suspended");
+                self.end_supervisor(now);
+                Ok(())
+            }
             Some(JobOutcome::Finished) => {
                 self.world.trace.note("the job is done");
                 self.supervisor = SupervisorLife::Over;
@@ -296,13 +310,20 @@ impl Run {
         }
     }
 
-    fn supervisor_config(&self) -> SupervisorConfig {
+    /// Whether the newest checkpoint says that nothing is left to do.
+    fn has_finished(&self) -> bool {
+        let store = &self.world.store;
+        let newest = store.complete_checkpoints().ok().and_then(|ids| ids.last().copied());
+        newest.and_then(|newest| store.read_manifest(newest).ok()).is_some_and(|manifest| manifest.finished)
+    }
+
+    fn supervisor_config(&self, processes: usize) -> SupervisorConfig {
         let scenario = &self.world.scenario;
         let attempts = AttemptConfig {
             heartbeat_timeout_ms: 1_500,
             start_timeout_ms: 5_000,
             end_timeout_ms: 1_000,
-            ..AttemptConfig::for_processes(scenario.processes as u32)
+            ..AttemptConfig::for_processes(processes as u32)
         };
         SupervisorConfig {
             checkpoints: scenario.checkpoints.clone(),
@@ -354,15 +375,14 @@ impl Run {
     }
 
     fn apply(&mut self, fault: Fault, now: u64) -> bool {
-        let processes = self.world.scenario.processes as u64;
-        let (victim, other) = ((fault.choice % processes) as usize, (fault.choice / 7 % processes) as usize);
         let mut attempts = self.attempts.borrow_mut();
+        let processes = attempts.last().map_or(1, SimulatedAttempt::processes);
+        let victim = (fault.choice % processes as u64) as usize;
         match (fault.kind, attempts.last_mut()) {
             (FaultKind::KillWorker, Some(attempt)) => attempt.kill(victim),
             (FaultKind::Stall, Some(attempt)) => attempt.stall(victim, fault.micros),
             (FaultKind::Partition, Some(attempt)) => {
-                let other = if other == victim { (victim + 1) % processes as usize } else { other };
-                attempt.cut(victim, other, fault.micros / 400);
+                attempt.cut(victim, (victim + 1) % processes, fault.micros / 400);
             }
             (FaultKind::KillWorker | FaultKind::Stall | FaultKind::Partition, None) => return false,
             (FaultKind::KillSupervisor, _) => {
@@ -375,6 +395,13 @@ impl Run {
                     self.crash_at = Some((now + self.random.below(4_000), fault.choice));
                     self.world.disk.files.set_faults(self.plan);
                 }
+            }
+            (FaultKind::Suspend, _) => {
+                drop(attempts);
+                let at = self.world.moment();
+                let SupervisorLife::Up(supervisor, shell) = &mut self.supervisor else { return false };
+                self.suspending = true;
+                supervisor.stop(at, StopMode::Suspend, shell.as_mut());
             }
             (FaultKind::FullDisk, _) => {
                 let room = fault.choice % 4_096;

@@ -72,6 +72,8 @@ pub const EVENT_STEP_MS: i64 = 10;
 pub const WINDOW_MS: i64 = 200;
 /// Key groups of every simulated job.
 pub const MAX_PARALLELISM: u32 = 16;
+/// Processes of an attempt, at most.
+pub const PROCESSES_MAX: usize = 4;
 /// Rounds that records make in a loop, at most.
 pub const ROUNDS_MAX: u32 = 4;
 
@@ -102,6 +104,16 @@ pub struct Scenario {
     pub batch_rows: usize,
     /// Entries of state written per turn.
     pub snapshot_entries: usize,
+    /// Bytes in flight from one output, and from all outputs of a worker, before somebody waits.
+    pub flight_bytes: (i64, i64),
+    /// Ticks in flight before the leader stops opening more.
+    pub ticks_in_flight: u64,
+    /// Time that passes whenever somebody looks at the clock, microseconds.
+    pub reading_micros: u64,
+    /// Whether each record gets a tick of its own.
+    pub on_event: bool,
+    /// Whether every supervisor starts another number of processes than the one before.
+    pub rescales: bool,
     /// What goes wrong, in order of time.
     pub faults: Vec<Fault>,
 }
@@ -110,10 +122,12 @@ impl Scenario {
     /// What `seed` stands for.
     pub fn from_seed(seed: u64) -> Self {
         let random = &mut Random::new(seed);
-        let processes = random.between(1, 4) as usize;
+        let processes = random.between(1, PROCESSES_MAX as u64) as usize;
+        let rescales = random.chance(3);
+        let readers = if rescales { PROCESSES_MAX } else { processes };
         let interval_ms = random.between(60, 160);
-        let input = draw_input(random, processes, interval_ms);
-        let run_ms = input_ms(&input, processes);
+        let input = draw_input(random, readers, interval_ms);
+        let run_ms = input_ms(&input, readers);
         let network = NetworkConfig {
             seed: random.number(),
             delays: !random.chance(4),
@@ -142,6 +156,11 @@ impl Scenario {
             tick_micros: random.between(1, 10) * 1_000,
             batch_rows: [1, 3, 16, 256][random.below(4) as usize],
             snapshot_entries: [1, 5, 1_000][random.below(3) as usize],
+            flight_bytes: [(600, 1_500), (4_000, 6_000), (1 << 20, 4 << 20)][random.below(3) as usize],
+            ticks_in_flight: [2, 8, 64][random.below(3) as usize],
+            reading_micros: [0, 0, 1, 30][random.below(4) as usize],
+            on_event: random.chance(16),
+            rescales,
             faults: plan_faults(random, processes, run_ms),
         }
     }
@@ -166,7 +185,7 @@ fn draw_input(random: &mut Random, processes: usize, interval_ms: u64) -> Input 
         disorder_ms: random.between(1, 150) as i64,
         unruly: random.chance(2),
         rows_per_poll,
-        pace_ms: (interval_ms * 14 / polls).max(1),
+        pace_ms: (interval_ms * 16).div_ceil(polls),
         rules: random.between(1, 6) as u32,
     }
 }

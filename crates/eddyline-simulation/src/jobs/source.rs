@@ -47,7 +47,7 @@ impl SplitSource {
     }
 
     /// Reads on in one of the splits.
-    fn read(&mut self, now: u64) -> Vec<Record<Event>> {
+    fn read(&mut self, now: u64, most: usize) -> Vec<Record<Event>> {
         let mut rows = Vec::new();
         for _ in 0..self.splits.len() {
             self.turn += 1;
@@ -58,7 +58,7 @@ impl SplitSource {
                 continue;
             }
             let pause = pause_of(&self.input, place.split);
-            while rows.len() < self.input.rows_per_poll as usize && place.next < self.input.records {
+            while rows.len() < most && place.next < self.input.records {
                 if let Some((at, pause_ms)) = pause
                     && at == place.next
                     && split.paused_until == 0
@@ -109,15 +109,16 @@ impl Source for SplitSource {
         }
         let now = context.clock().monotonic_micros();
         if now >= self.next_due {
-            let rows = self.read(now);
+            let most = context.batch_rows_max().min(self.input.rows_per_poll as usize);
+            let rows = self.read(now, most);
             context.emit_rows(0, rows, 0)?;
-            self.next_due = now + self.input.pace_ms * 1_000;
+            self.next_due = now + self.input.pace_ms * 1_000 * most as u64 / u64::from(self.input.rows_per_poll);
         }
         match self.watermark(now) {
             Some(watermark) => context.set_watermark(watermark, false),
             None => context.set_watermark(WATERMARK_MIN, true),
         }
-        let wait_ms = (self.next_due - now).div_ceil(1_000) as i64;
+        let wait_ms = self.next_due.saturating_sub(now).div_ceil(1_000) as i64;
         let at = context.processing_time_ms() + wait_ms;
         context.wake_at(at);
         Ok(SourceStatus::Pending)

@@ -3,7 +3,7 @@
 use super::control::{Post, ProcessEnd, SimulatedPort};
 use super::{Line, SimulatedPartIo, World};
 use crate::jobs::JOB;
-use eddyline_core::Result;
+use eddyline_core::{Clock, ManualClock, Result};
 use eddyline_protocol::{AttemptId, Envelope, FromWorker, Manifest, ProcessExit, ProgressReport, ToWorker};
 use eddyline_runtime::deterministic::{Cluster, NetworkConfig};
 use eddyline_runtime::watchdog::Watchdog;
@@ -17,6 +17,23 @@ use std::sync::Arc;
 const HEARTBEAT_MICROS: u64 = 400_000;
 /// Memory of a worker, bytes: plenty.
 const MEMORY_BYTES: usize = 256 << 20;
+
+/// A clock on which time passes while somebody works, so that turns come to their limits.
+struct PassingClock {
+    clock: ManualClock,
+    reading_micros: u64,
+}
+
+impl Clock for PassingClock {
+    fn wall_micros(&self) -> u64 {
+        self.clock.wall_micros()
+    }
+
+    fn monotonic_micros(&self) -> u64 {
+        self.clock.advance(self.reading_micros);
+        self.clock.monotonic_micros()
+    }
+}
 
 enum Life {
     /// Comes up at that time.
@@ -46,34 +63,40 @@ pub struct SimulatedAttempt {
 }
 
 impl SimulatedAttempt {
-    /// An attempt whose processes are about to come up.
+    /// The attempt of that number, whose `count` processes are about to come up.
     ///
     /// # Errors
     /// If the machine that simulates has no threads left.
     pub fn new(
         world: &World,
-        number: AttemptId,
+        (number, count): (AttemptId, usize),
         restore: Option<&Manifest>,
         post: Rc<RefCell<Post>>,
     ) -> Result<Self> {
         let scenario = &world.scenario;
         let network = NetworkConfig { seed: world.fork().number(), ..scenario.network };
-        let cluster = Cluster::new(scenario.processes, network)?;
+        let cluster = Cluster::new(count, network)?;
         let reader = Arc::new(world.store.clone());
         let restored = restore.map(|manifest| Restored { manifest: Arc::new(manifest.clone()), reader });
         let config = WorkerConfig {
             job: world.job.clone(),
             attempt: number,
-            clock: Arc::new(world.clock.clone()),
+            clock: Arc::new(PassingClock { clock: world.clock.clone(), reading_micros: scenario.reading_micros }),
             services: Services::default(),
-            limits: Limits { batch_rows: scenario.batch_rows, ..Limits::from_memory(MEMORY_BYTES) },
+            limits: Limits {
+                batch_rows: scenario.batch_rows,
+                edge_bytes: scenario.flight_bytes.0,
+                pool_bytes: scenario.flight_bytes.1,
+                ticks_in_flight: scenario.ticks_in_flight,
+                ..Limits::from_memory(MEMORY_BYTES)
+            },
             tick_micros: scenario.tick_micros,
-            on_event: false,
+            on_event: scenario.on_event,
             buffer_timeout_micros: 2_000,
             snapshot_entries_per_turn: scenario.snapshot_entries,
             restored,
         };
-        let processes = (0..scenario.processes).map(|process| {
+        let processes = (0..count).map(|process| {
             post.borrow_mut().open(number, process as u32, world.fork());
             Process {
                 life: Life::Starting(world.now() + world.below(20_000)),
@@ -124,6 +147,11 @@ impl SimulatedAttempt {
     /// Cuts the link between two processes for `steps` steps.
     pub fn cut(&mut self, one: usize, other: usize, steps: u64) {
         self.cluster.network().cut(one, other, steps);
+    }
+
+    /// How many processes it has, or had.
+    pub fn processes(&self) -> usize {
+        self.processes.len()
     }
 
     /// Whether no process is left.

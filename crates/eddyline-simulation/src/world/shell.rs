@@ -29,12 +29,18 @@ pub struct SimulatedShell {
     attempts: Rc<RefCell<Vec<SimulatedAttempt>>>,
     post: Rc<RefCell<Post>>,
     storage: VecDeque<(u64, StorageJob)>,
+    processes: usize,
 }
 
 impl SimulatedShell {
-    /// The shell of a new supervisor.
-    pub fn new(world: &World, attempts: Rc<RefCell<Vec<SimulatedAttempt>>>, post: Rc<RefCell<Post>>) -> Self {
-        SimulatedShell { world: world.clone(), attempts, post, storage: VecDeque::new() }
+    /// The shell of a new supervisor, whose attempts have `processes` processes.
+    pub fn new(
+        world: &World,
+        processes: usize,
+        attempts: Rc<RefCell<Vec<SimulatedAttempt>>>,
+        post: Rc<RefCell<Post>>,
+    ) -> Self {
+        SimulatedShell { world: world.clone(), attempts, post, storage: VecDeque::new(), processes }
     }
 
     fn later(&mut self, job: StorageJob) {
@@ -111,7 +117,7 @@ impl Shell for SimulatedShell {
         self.world.counts.borrow_mut().attempts += 1;
         let from = restore.map(|manifest| (manifest.checkpoint, manifest.tick, manifest.finished));
         self.world.trace.note(&format!("attempt {attempt} restores {from:?}"));
-        let spawned = SimulatedAttempt::new(&self.world, attempt, restore, self.post.clone())?;
+        let spawned = SimulatedAttempt::new(&self.world, (attempt, self.processes), restore, self.post.clone())?;
         self.attempts.borrow_mut().push(spawned);
         Ok(())
     }
