@@ -76,6 +76,18 @@ impl GraphBuilder {
         self.aligned.push((group, node));
     }
 
+    fn check_parallelism(&self, options: &Options) -> Result<()> {
+        let workers = options.parallelism;
+        match self.nodes.graph().nodes.iter().find(|node| node.parallelism > workers) {
+            None => Ok(()),
+            Some(node) => Err(Error::config(format!(
+                "operator `{}` wants {} instances, but the job has {workers} workers",
+                node.name, node.parallelism
+            ))
+            .with_hint("run the job with more workers (-p), or lower the operator's parallelism")),
+        }
+    }
+
     /// The finished job.
     pub(crate) fn build(&self, name: &str, options: &Options) -> Result<Job> {
         if let Some(problem) = &self.problem {
@@ -87,6 +99,7 @@ impl GraphBuilder {
             )
             .with_hint("run it in one process, or write to a sink that others can read"));
         }
+        self.check_parallelism(options)?;
         let mut builder = self.nodes.clone();
         builder.set_name(name);
         builder.set_max_parallelism(options.max_parallelism);

@@ -180,7 +180,7 @@ impl Options {
     pub(crate) fn for_runtime(&self) -> Result<JobOptions> {
         let mut runtime = self.runtime.clone();
         let processes = runtime.processes.max(1);
-        if self.parallelism == 0 || self.parallelism % processes != 0 {
+        if self.parallelism == 0 || !self.parallelism.is_multiple_of(processes) {
             return Err(Error::config(format!(
                 "{} workers cannot be divided over {processes} processes",
                 self.parallelism

@@ -6,7 +6,7 @@ mod process;
 mod stages;
 
 pub(crate) use broadcast::{BroadcastOperator, KeyedBroadcastOperator};
-pub use core::ProcessingTimersAtEnd;
 pub(crate) use core::KeyOf;
+pub use core::ProcessingTimersAtEnd;
 pub(crate) use process::KeyedProcessOperator;
 pub(crate) use stages::{FilterStage, FlatMapStage, MapStage};

@@ -3,13 +3,17 @@
 //! A [`DataStream`] is a handle to an output of the graph that is being described; nothing flows before the job is
 //! executed. Handles are cheap to clone, and a stream can be read by several steps.
 
+mod async_call;
 mod broadcast;
 mod iterate;
+mod join;
 mod keyed;
+mod ports;
 mod sinks;
 mod windowed;
 
 pub use broadcast::{BroadcastConnectedStream, KeyedBroadcastConnectedStream};
+pub use join::JoinedStreams;
 pub use keyed::KeyedStream;
 pub use sinks::DataStreamSink;
 pub use windowed::WindowedStream;
