@@ -17,6 +17,7 @@ use eddyline_protocol::{
 use eddyline_state::CheckpointStore;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// What a supervisor hears of.
@@ -191,11 +192,14 @@ impl ProcessShell {
         };
         let (sender, receiver) = channel();
         let (events, job) = (self.events.clone(), self.job.graph.name.clone());
-        forward(receiver, events.clone(), job, attempt)?;
+        let forwarder = forward(receiver, events.clone(), job, attempt)?;
         let stop = HeartbeatStop::default();
         let stop_then = stop.clone();
         let handle = process::start(spec, sender.clone(), move || {
             stop_then.stop();
+            // What the workers said last, why they failed above all, must be heard before their end. The forwarder
+            // ends with its last sender, which is the heartbeat.
+            let _ = forwarder.join();
             let _ = events.send(Event::Exit(attempt, 0, ProcessExit::Code(0)));
         })?;
         let interval = self.options.heartbeat_interval;
@@ -206,7 +210,12 @@ impl ProcessShell {
 }
 
 /// Puts the messages of an attempt's workers into envelopes.
-fn forward(receiver: Receiver<FromWorker>, events: Sender<Event>, job: String, attempt: AttemptId) -> Result<()> {
+fn forward(
+    receiver: Receiver<FromWorker>,
+    events: Sender<Event>,
+    job: String,
+    attempt: AttemptId,
+) -> Result<JoinHandle<()>> {
     std::thread::Builder::new()
         .name("eddyline:messages".into())
         .spawn(move || {
@@ -217,7 +226,6 @@ fn forward(receiver: Receiver<FromWorker>, events: Sender<Event>, job: String, a
                 }
             }
         })
-        .map(drop)
         .map_err(|error| Error::internal(format!("cannot start a thread: {error}")))
 }
 
