@@ -113,6 +113,8 @@ pub struct Supervisor {
     /// The input of the attempt that is coming up has ended: processes say that they run on lines of their own, so
     /// the end of a short input may be heard of before the start of the last process.
     input_ended_early: bool,
+    /// The final checkpoint is committed by all workers: if the attempt fails now, there is nothing left to repeat.
+    all_committed: bool,
     todo: VecDeque<Decision>,
     started: bool,
 }
@@ -133,6 +135,7 @@ impl Supervisor {
             outcome: None,
             running: None,
             input_ended_early: false,
+            all_committed: false,
             todo: VecDeque::new(),
             started: false,
         })
@@ -290,6 +293,9 @@ impl Supervisor {
 
     fn do_attempt(&mut self, at: Moment, decision: AttemptDecision, shell: &mut dyn Shell) {
         match decision {
+            AttemptDecision::BackOff { .. } | AttemptDecision::GiveUp { .. } if self.all_committed => {
+                self.outcome = Some(JobOutcome::Finished);
+            }
             AttemptDecision::ClaimAttempt => match shell.claim_attempt() {
                 Ok(attempt) => {
                     let jitter = shell.jitter();
@@ -443,6 +449,7 @@ impl Supervisor {
                 self.add_attempt(decisions);
             }
             CheckpointDecision::Finished => {
+                self.all_committed = true;
                 let decisions = self.master.on_finished(at.now_ms, attempt);
                 self.add_attempt(decisions);
             }
