@@ -11,6 +11,7 @@
 //! times and what the terminal can do are handed in.
 
 pub mod event;
+pub mod job;
 pub mod parse;
 pub mod reference;
 pub mod report;

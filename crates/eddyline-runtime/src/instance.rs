@@ -152,7 +152,7 @@ impl Instance {
         let before = self.metrics.records_in.get();
         report.position = Some(match row {
             Some(row) => format!("record {} of instance {}", before + row + 1, self.info.instance),
-            None => format!("after record {before} of instance {}", self.info.instance),
+            None => format!("instance {}, {before} records in", self.info.instance),
         });
         report
     }

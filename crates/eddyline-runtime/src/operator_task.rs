@@ -262,6 +262,10 @@ impl OperatorTask {
 
     /// A batch that belongs behind the cut is state, not flow: its sender must not wait for it.
     fn stashed(&self, mut queued: Queued) -> Queued {
+        if queued.stashed_bytes != 0 {
+            // It waited for the cut before already, and is counted.
+            return queued;
+        }
         let bytes = match &mut queued.content {
             QueuedContent::Packed(packet) => packet.settle(&self.shared),
             QueuedContent::Open(_, credit, reservation) => {

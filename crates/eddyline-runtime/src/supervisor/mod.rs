@@ -117,6 +117,8 @@ pub struct Supervisor {
     all_committed: bool,
     todo: VecDeque<Decision>,
     started: bool,
+    /// A failure that was not told yet: the last one is told by whoever gets the outcome.
+    untold: Option<Box<FailureReport>>,
 }
 
 impl Supervisor {
@@ -138,6 +140,7 @@ impl Supervisor {
             all_committed: false,
             todo: VecDeque::new(),
             started: false,
+            untold: None,
         })
     }
 
@@ -296,7 +299,7 @@ impl Supervisor {
             AttemptDecision::BackOff { .. } | AttemptDecision::GiveUp { .. } if self.all_committed => {
                 self.outcome = Some(JobOutcome::Finished);
             }
-            AttemptDecision::ClaimAttempt => match shell.claim_attempt() {
+            AttemptDecision::ClaimAttempt => match self.claim(shell) {
                 Ok(attempt) => {
                     let jitter = shell.jitter();
                     let decisions = self.master.on_start(at.now_ms, attempt, jitter);
@@ -335,14 +338,27 @@ impl Supervisor {
                 }
             }
             AttemptDecision::ReportFailure(report) => {
-                shell.notice(Notice::Warning(report.to_error().report()));
+                self.tell_failure(shell);
+                self.untold = Some(report);
             }
             AttemptDecision::BackOff { until_ms } => {
+                self.tell_failure(shell);
                 let wait = until_ms.saturating_sub(at.now_ms);
                 shell.notice(Notice::Info(format!("starting again in {wait} ms")));
             }
             AttemptDecision::GiveUp { error } => self.outcome = Some(JobOutcome::Failed(error)),
             AttemptDecision::Done => self.outcome = Some(JobOutcome::Finished),
+        }
+    }
+
+    fn claim(&mut self, shell: &mut dyn Shell) -> Result<AttemptId> {
+        self.tell_failure(shell);
+        shell.claim_attempt()
+    }
+
+    fn tell_failure(&mut self, shell: &mut dyn Shell) {
+        if let Some(report) = self.untold.take() {
+            shell.notice(Notice::Warning(report.to_error().report()));
         }
     }
 
