@@ -22,7 +22,7 @@ use std::sync::Arc;
 /// Where a job is described, with the options it is run with.
 ///
 /// # Examples
-/// ```no_run
+/// ```
 /// use eddyline::Environment;
 ///
 /// let environment = Environment::new();

@@ -4,6 +4,8 @@ mod broadcast;
 mod core;
 mod process;
 mod stages;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use broadcast::{BroadcastOperator, KeyedBroadcastOperator};
 pub(crate) use core::KeyOf;

@@ -208,6 +208,7 @@ mod tests {
         see(&mut splits, 2, 500);
         assert_eq!(splits.pass(600, Some(1_000)), Some(400));
         see(&mut splits, 2, 600);
+        splits.watermark();
         assert!(splits.pause_beyond(400));
         assert!(splits.is_paused(2) && !splits.is_paused(1) && !splits.all_paused());
         assert_eq!(splits.pass(400, Some(1_000)), None);

@@ -70,7 +70,7 @@ impl<T: Data> DataStream<T> {
     /// has finished: each exactly once, whatever happens on the way. The job has to run in one process.
     ///
     /// # Examples
-    /// ```no_run
+    /// ```
     /// use eddyline::Environment;
     ///
     /// let environment = Environment::new();
