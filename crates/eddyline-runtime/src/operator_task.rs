@@ -140,8 +140,11 @@ impl OperatorTask {
         if self.shared.failure.borrow().is_some() {
             return;
         }
-        let frontier =
-            frontiers.iter().map(|f| f.frontier().first().copied().unwrap_or(Tick::MAX)).min().unwrap_or(Tick::MAX);
+        let frontier = frontiers
+            .iter()
+            .map(|f| f.frontier().first().copied().unwrap_or(Tick::MAX))
+            .min()
+            .unwrap_or(Tick::MAX);
         self.pull();
         self.shared.watchdog.enter(self.instance.borrow().number, self.shared.clock.monotonic_micros());
         let outcome = self.run(frontier);
@@ -337,7 +340,8 @@ impl OperatorTask {
             Body::Source(_) => Ok(()),
         })?;
         let now = emitter.emitted_bytes as f64 / rows.max(1) as f64;
-        self.bytes_per_row = Some(self.bytes_per_row.map_or(now, |before| before * 0.75 + now * 0.25).max(now * 0.5));
+        self.bytes_per_row =
+            Some(self.bytes_per_row.map_or(now, |before| before * 0.75 + now * 0.25).max(now * 0.5));
         instance.metrics.records_in.set(instance.metrics.records_in.get() + rows as u64);
         if self.is_sink {
             self.shared.records_out.set(self.shared.records_out.get() + rows as u64);
