@@ -52,11 +52,22 @@ impl Totals {
 
     fn print(&self, seconds: f64) {
         let runs = self.passed + self.failed;
-        println!("{runs} runs in {seconds:.1} s, {:.1} runs per second, {} steps", runs as f64 / seconds, self.steps);
-        println!("{} cuts complete, {} given up, {} attempts, {} rows", self.cuts, self.aborted, self.attempts, self.rows);
-        let faults: Vec<String> = self.faults.iter().map(|(kind, count)| format!("{count} × {}", kind.name())).collect();
+        println!(
+            "{runs} runs in {seconds:.1} s, {:.1} runs per second, {} steps",
+            runs as f64 / seconds,
+            self.steps
+        );
+        println!(
+            "{} cuts complete, {} given up, {} attempts, {} rows",
+            self.cuts, self.aborted, self.attempts, self.rows
+        );
+        let faults: Vec<String> =
+            self.faults.iter().map(|(kind, count)| format!("{count} × {}", kind.name())).collect();
         println!("faults: {}", faults.join(", "));
-        println!("{} control messages came twice, {} links were cut by the network", self.repeated, self.partitions);
+        println!(
+            "{} control messages came twice, {} links were cut by the network",
+            self.repeated, self.partitions
+        );
         println!("{} passed, {} failed", self.passed, self.failed);
     }
 }
@@ -70,7 +81,8 @@ pub fn run(request: &Request) -> u64 {
         let report = run_seed(seed, request.trace);
         totals.add(&report);
         if let Some(failure) = &report.failure {
-            let planted = request.planted.map_or_else(String::new, |bug| format!(" --planted {}", bug.name()));
+            let planted =
+                request.planted.map_or_else(String::new, |bug| format!(" --planted {}", bug.name()));
             println!("seed {seed} FAILED: {failure}");
             println!("  again: eddyline-simulation --seeds 1 --first-seed {seed}{planted} --trace");
         }
@@ -83,7 +95,8 @@ pub fn run(request: &Request) -> u64 {
 /// The first seed from `first` on, among `seeds`, whose run fails when `bug` is planted, and how it fails.
 pub fn find_planted(bug: Bug, first: u64, seeds: u64) -> Option<(u64, String)> {
     plant(Some(bug));
-    let found = (first..first + seeds).find_map(|seed| run_seed(seed, false).failure.map(|failure| (seed, failure)));
+    let found =
+        (first..first + seeds).find_map(|seed| run_seed(seed, false).failure.map(|failure| (seed, failure)));
     plant(None);
     found
 }

@@ -59,17 +59,23 @@ fn compare<K: Ord + std::fmt::Debug>(
             differences.push(format!("{what} {key:?}: expected {tally:?}, found {:?}", found.get(key)));
         }
     }
-    differences.extend(found.keys().filter(|key| !expected.contains_key(key)).map(|key| format!("{what} {key:?}: invented")));
+    differences.extend(
+        found.keys().filter(|key| !expected.contains_key(key)).map(|key| format!("{what} {key:?}: invented")),
+    );
     match differences.len() {
         0 => Ok(()),
-        count => Err(format!("{count} wrong; {}", differences.into_iter().take(4).collect::<Vec<_>>().join("; "))),
+        count => {
+            Err(format!("{count} wrong; {}", differences.into_iter().take(4).collect::<Vec<_>>().join("; ")))
+        }
     }
 }
 
 fn check_records(events: &[(Event, EventTime)], rows: &[&Outcome]) -> Result<(), String> {
     let place = |event: &Event| (u64::from(event.split) << 32) | u64::from(event.index);
-    let expected: BTreeMap<(u64, i64, u64, i64), Tally> =
-        events.iter().map(|(event, at)| ((place(event), *at, u64::from(event.rounds), event.value), (1, 0))).collect();
+    let expected: BTreeMap<(u64, i64, u64, i64), Tally> = events
+        .iter()
+        .map(|(event, at)| ((place(event), *at, u64::from(event.rounds), event.value), (1, 0)))
+        .collect();
     let mut found: BTreeMap<(u64, i64, u64, i64), Tally> = BTreeMap::new();
     for row in rows {
         found.entry((row.key, row.at, row.count, row.sum)).or_default().0 += 1;
@@ -78,10 +84,17 @@ fn check_records(events: &[(Event, EventTime)], rows: &[&Outcome]) -> Result<(),
 }
 
 /// Every window fires once, and what it lacks was late.
-fn check_windows(scenario: &Scenario, events: &[(Event, EventTime)], rows: &[&Outcome]) -> Result<(), String> {
+fn check_windows(
+    scenario: &Scenario,
+    events: &[(Event, EventTime)],
+    rows: &[&Outcome],
+) -> Result<(), String> {
     let mut expected: BTreeMap<(u64, i64), Tally> = BTreeMap::new();
     for (event, at) in events {
-        add(expected.entry((event.key, (at.div_euclid(WINDOW_MS) + 1) * WINDOW_MS)).or_default(), (1, event.value));
+        add(
+            expected.entry((event.key, (at.div_euclid(WINDOW_MS) + 1) * WINDOW_MS)).or_default(),
+            (1, event.value),
+        );
     }
     let mut found: BTreeMap<(u64, i64), Tally> = BTreeMap::new();
     let mut fired = std::collections::BTreeSet::new();

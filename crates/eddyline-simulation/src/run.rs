@@ -306,7 +306,9 @@ impl Run {
                 self.end_supervisor(now);
                 Ok(())
             }
-            Some(JobOutcome::Failed(report)) => Err(format!("the job failed: {}", report.to_error().report())),
+            Some(JobOutcome::Failed(report)) => {
+                Err(format!("the job failed: {}", report.to_error().report()))
+            }
         }
     }
 

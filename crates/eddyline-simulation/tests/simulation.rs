@@ -28,7 +28,8 @@ fn jobs_survive_what_seeds_do_to_them() {
 
 fn must_be_found(bug: Bug) {
     let found = find_planted(bug, 0, SEEDS_MAX);
-    let (seed, failure) = found.unwrap_or_else(|| panic!("{} not found within {SEEDS_MAX} seeds", bug.name()));
+    let (seed, failure) =
+        found.unwrap_or_else(|| panic!("{} not found within {SEEDS_MAX} seeds", bug.name()));
     println!("{} found by seed {seed}: {failure}", bug.name());
 }
 

@@ -30,7 +30,8 @@ impl Calls {
     fn call(&mut self, record: Record<Event>, context: &mut OperatorContext<'_>) {
         self.number += 1;
         let event = &record.value;
-        let chance = mix(self.seed ^ mix((u64::from(event.split) << 32) | u64::from(event.index)) ^ self.number);
+        let chance =
+            mix(self.seed ^ mix((u64::from(event.split) << 32) | u64::from(event.index)) ^ self.number);
         let due = context.clock().monotonic_micros() + chance % CALL_MICROS_MAX;
         self.calls.insert((due, self.number), record);
     }

@@ -31,12 +31,15 @@ pub fn build_job(scenario: &Scenario, disk: &Disk) -> Result<Job> {
     let input = scenario.input;
     let sources: Vec<NodeHandle> = (0..2)
         .map(|source| {
-            job.add_source(NodeSpec::named(format!("source {source}")), move || source::SplitSource::new(input, source))
+            job.add_source(NodeSpec::named(format!("source {source}")), move || {
+                source::SplitSource::new(input, source)
+            })
         })
         .collect();
     let needs_rules = scenario.branches.iter().any(|branch| branch.terminal == Terminal::Rules);
-    let rules = needs_rules
-        .then(|| job.add_source(NodeSpec::named("rules").with_parallelism(1), move || rules::RuleSource::new(input)));
+    let rules = needs_rules.then(|| {
+        job.add_source(NodeSpec::named("rules").with_parallelism(1), move || rules::RuleSource::new(input))
+    });
     let mut ends = Vec::new();
     for (number, branch) in scenario.branches.iter().enumerate() {
         let mut open: Vec<NodeHandle> = sources[..branch.sources].to_vec();
@@ -77,12 +80,14 @@ fn add_transform(
         Transform::Calls => {
             let spec = NodeSpec::named(name("calls")).with_watermarks().generating_watermarks();
             let calls = job.add_operator(spec, move || calls::Calls::new(input.seed));
-            from.iter().for_each(|node| job.connect((*node, 0), (calls, 0), Partitioning::Hash, by_key(), decode));
+            from.iter()
+                .for_each(|node| job.connect((*node, 0), (calls, 0), Partitioning::Hash, by_key(), decode));
             calls
         }
         Transform::Loop => {
             let head = job.add_loop_head(NodeSpec::named(name("loop head")));
-            from.iter().for_each(|node| job.connect((*node, 0), (head, 0), Partitioning::Forward, None, decode));
+            from.iter()
+                .for_each(|node| job.connect((*node, 0), (head, 0), Partitioning::Forward, None, decode));
             let body = job.add_operator(NodeSpec::named(name("loop body")).with_outputs(2), || steps::Rounds);
             job.connect((head, 0), (body, 0), Partitioning::Hash, by_key(), decode);
             let tail = job.add_loop_tail(head, NodeSpec::named(name("loop tail")));
@@ -105,7 +110,9 @@ fn add_terminal(
         Terminal::Windows => {
             job.add_operator(name("windows").with_watermarks(), move || windows::Windows::new(number))
         }
-        Terminal::Timers => job.add_operator(name("timers").with_watermarks(), move || timers::Timers::new(number)),
+        Terminal::Timers => {
+            job.add_operator(name("timers").with_watermarks(), move || timers::Timers::new(number))
+        }
         Terminal::Rules => job.add_operator(name("apply rules"), move || rules::ApplyRules::new(number)),
     };
     for before in from {

@@ -68,7 +68,11 @@ pub fn event_of(input: &Input, split: u32, index: u32) -> (Event, EventTime) {
     let value = (chance >> 20) as i64 % 1_000;
     let due = FIRST_EVENT_MS + i64::from(index) * EVENT_STEP_MS;
     let disorder = (chance >> 40) as i64 % input.disorder_ms;
-    let late = if input.unruly && (chance >> 8).is_multiple_of(13) { 100 + (chance >> 12) as i64 % 2_000 } else { 0 };
+    let late = if input.unruly && (chance >> 8).is_multiple_of(13) {
+        100 + (chance >> 12) as i64 % 2_000
+    } else {
+        0
+    };
     (Event { key, value, split, index, rounds: 0 }, due - disorder - late)
 }
 

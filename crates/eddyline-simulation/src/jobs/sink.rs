@@ -71,7 +71,12 @@ impl Operator for FileSink {
         Ok(())
     }
 
-    fn on_batch(&mut self, _input: usize, mut batch: Batch, _context: &mut OperatorContext<'_>) -> Result<()> {
+    fn on_batch(
+        &mut self,
+        _input: usize,
+        mut batch: Batch,
+        _context: &mut OperatorContext<'_>,
+    ) -> Result<()> {
         self.rows.extend(batch.take_rows::<Outcome>()?.into_iter().map(|record| record.value));
         Ok(())
     }
@@ -127,8 +132,9 @@ pub fn read_visible(disk: &Disk) -> Result<Vec<Outcome>> {
     for entry in disk.list(directory)? {
         if !entry.name.ends_with(HIDDEN) {
             let content = disk.files.read(&directory.join(&entry.name))?;
-            let part: Vec<Outcome> = from_bytes(&content)
-                .map_err(|error| Error::output(format!("{} is torn", entry.name)).with_detail(error.to_string()))?;
+            let part: Vec<Outcome> = from_bytes(&content).map_err(|error| {
+                Error::output(format!("{} is torn", entry.name)).with_detail(error.to_string())
+            })?;
             rows.extend(part);
         }
     }

@@ -94,7 +94,8 @@ impl Source for SplitSource {
 
     fn restored(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
         let known = self.places.as_ref().map_or(&[][..], |places| places.items());
-        for split in (context.info().instance..self.input.splits).step_by(context.info().parallelism as usize) {
+        for split in (context.info().instance..self.input.splits).step_by(context.info().parallelism as usize)
+        {
             let split = split_number(&self.input, self.source, split);
             let place = known.iter().find(|place| place.split == split).cloned();
             let place = place.unwrap_or(Place { split, next: 0, highest: i64::MIN });
@@ -112,7 +113,8 @@ impl Source for SplitSource {
             let most = context.batch_rows_max().min(self.input.rows_per_poll as usize);
             let rows = self.read(now, most);
             context.emit_rows(0, rows, 0)?;
-            self.next_due = now + self.input.pace_ms * 1_000 * most as u64 / u64::from(self.input.rows_per_poll);
+            self.next_due =
+                now + self.input.pace_ms * 1_000 * most as u64 / u64::from(self.input.rows_per_poll);
         }
         match self.watermark(now) {
             Some(watermark) => context.set_watermark(watermark, false),

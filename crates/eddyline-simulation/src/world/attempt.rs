@@ -81,7 +81,10 @@ impl SimulatedAttempt {
         let config = WorkerConfig {
             job: world.job.clone(),
             attempt: number,
-            clock: Arc::new(PassingClock { clock: world.clock.clone(), reading_micros: scenario.reading_micros }),
+            clock: Arc::new(PassingClock {
+                clock: world.clock.clone(),
+                reading_micros: scenario.reading_micros,
+            }),
             services: Services::default(),
             limits: Limits {
                 batch_rows: scenario.batch_rows,
@@ -271,7 +274,9 @@ impl SimulatedAttempt {
             }
             Err(report) => {
                 worker.close();
-                self.world.trace.note(&format!("attempt {} process {process} failed: {report:?}", self.number));
+                self.world
+                    .trace
+                    .note(&format!("attempt {} process {process} failed: {report:?}", self.number));
                 self.say(process, FromWorker::Failed { worker: process as u32, error: Box::new(report) });
                 self.end(process, ProcessExit::Code(1));
                 false
@@ -280,7 +285,8 @@ impl SimulatedAttempt {
     }
 
     fn say(&mut self, process: usize, message: FromWorker) {
-        let envelope = Envelope { job: JOB.to_owned(), attempt: self.number, process: process as u32, message };
+        let envelope =
+            Envelope { job: JOB.to_owned(), attempt: self.number, process: process as u32, message };
         self.post.borrow_mut().send(self.world.now(), envelope);
     }
 

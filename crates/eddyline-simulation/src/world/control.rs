@@ -23,9 +23,12 @@ pub struct ProcessEnd {
     pub due_micros: u64,
 }
 
+/// Who sends: a process of an attempt.
+type Sender = (AttemptId, ProcessIndex);
+
 /// What is on its way to the supervisor, whichever one lives when it arrives.
 pub struct Post {
-    lines: Vec<((AttemptId, ProcessIndex), Line<Envelope<FromWorker>>)>,
+    lines: Vec<(Sender, Line<Envelope<FromWorker>>)>,
     config: LineConfig,
     ends: VecDeque<ProcessEnd>,
     closed_repeated: u64,
@@ -97,7 +100,8 @@ impl ControlPort for SimulatedPort {
 
     fn send(&mut self, message: FromWorker) {
         (self.seen)(&message);
-        let envelope = Envelope { job: self.job.clone(), attempt: self.attempt, process: self.process, message };
+        let envelope =
+            Envelope { job: self.job.clone(), attempt: self.attempt, process: self.process, message };
         self.post.borrow_mut().send(self.clock.monotonic_micros(), envelope);
     }
 }

@@ -53,7 +53,9 @@ impl FileSystem for Disk {
     fn create_new(&self, path: &Path) -> Result<Option<Box<dyn WritableFile>>> {
         let file = self.note("create", path, self.files.create_new(path))?;
         let name = path.display().to_string();
-        Ok(file.map(|file| Box::new(TracedFile { file, trace: self.trace.clone(), name }) as Box<dyn WritableFile>))
+        Ok(file.map(|file| {
+            Box::new(TracedFile { file, trace: self.trace.clone(), name }) as Box<dyn WritableFile>
+        }))
     }
 
     fn open_append(&self, path: &Path) -> Result<Box<dyn WritableFile>> {

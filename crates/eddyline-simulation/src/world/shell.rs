@@ -1,8 +1,8 @@
 //! The shell that carries out what the supervisor decides, in the simulated world.
 
+use super::World;
 use super::attempt::SimulatedAttempt;
 use super::control::Post;
-use super::World;
 use eddyline_core::Result;
 use eddyline_protocol::{AttemptId, Candidate, CheckpointId, Finding, Manifest, ToWorker};
 use eddyline_runtime::supervisor::{Notice, Shell};
@@ -103,7 +103,9 @@ impl Shell for SimulatedShell {
         for candidate in &candidates {
             if let Finding::Damaged { reason } = &candidate.finding {
                 let stopped = self.world.disk.files.operations();
-                self.world.trace.note(&format!("checkpoint {} is damaged at {stopped}: {reason}", candidate.checkpoint));
+                self.world
+                    .trace
+                    .note(&format!("checkpoint {} is damaged at {stopped}: {reason}", candidate.checkpoint));
             }
         }
         Ok(candidates)
@@ -117,7 +119,8 @@ impl Shell for SimulatedShell {
         self.world.counts.borrow_mut().attempts += 1;
         let from = restore.map(|manifest| (manifest.checkpoint, manifest.tick, manifest.finished));
         self.world.trace.note(&format!("attempt {attempt} restores {from:?}"));
-        let spawned = SimulatedAttempt::new(&self.world, (attempt, self.processes), restore, self.post.clone())?;
+        let spawned =
+            SimulatedAttempt::new(&self.world, (attempt, self.processes), restore, self.post.clone())?;
         self.attempts.borrow_mut().push(spawned);
         Ok(())
     }
