@@ -1,3 +1,5 @@
+//! Tests of what the derive refuses and which bounds it adds.
+
 use crate::derive;
 use syn::{DeriveInput, parse_str};
 

@@ -27,7 +27,8 @@ pub(crate) fn encode(columns: &RecordBatch, out: &mut Vec<u8>) {
 
 /// Reads a batch that [`encode`] wrote.
 pub(crate) fn decode(bytes: &[u8]) -> Result<RecordBatch> {
-    let unreadable = |detail: String| Error::network("a columnar batch cannot be decoded").with_detail(detail);
+    let unreadable =
+        |detail: String| Error::network("a columnar batch cannot be decoded").with_detail(detail);
     let mut reader = StreamReader::try_new(bytes, None).map_err(|error| unreadable(error.to_string()))?;
     match reader.next() {
         Some(Ok(columns)) => Ok(columns),
@@ -199,7 +200,11 @@ mod tests {
         let names: Vec<String> = keys.clone().map(|key| format!("n{key}")).collect();
         let times = Int64Array::from_iter_values(keys.clone().map(|key| key as i64));
         let keys = UInt64Array::from_iter_values(keys);
-        RecordBatch::try_new(schema, vec![Arc::new(keys), Arc::new(times), Arc::new(StringArray::from(names))]).unwrap()
+        RecordBatch::try_new(
+            schema,
+            vec![Arc::new(keys), Arc::new(times), Arc::new(StringArray::from(names))],
+        )
+        .unwrap()
     }
 
     #[test]

@@ -123,7 +123,12 @@ impl OperatorContext<'_> {
     }
 
     /// Emits typed rows on output `port`, created at `created_micros` (0: now).
-    pub fn emit_rows<T: Data>(&mut self, port: usize, rows: Vec<Record<T>>, created_micros: u64) -> Result<()> {
+    pub fn emit_rows<T: Data>(
+        &mut self,
+        port: usize,
+        rows: Vec<Record<T>>,
+        created_micros: u64,
+    ) -> Result<()> {
         if rows.is_empty() {
             return Ok(());
         }

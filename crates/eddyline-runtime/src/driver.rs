@@ -53,7 +53,8 @@ pub(crate) struct PeerPacket(pub(crate) PeerMessage);
 
 impl Bytesable for PeerPacket {
     fn from_bytes(bytes: Bytes) -> Self {
-        let Some(length) = bytes.get(..8).and_then(|head| head.try_into().ok()).map(u64::from_le_bytes) else {
+        let Some(length) = bytes.get(..8).and_then(|head| head.try_into().ok()).map(u64::from_le_bytes)
+        else {
             return PeerPacket(PeerMessage::Unreadable);
         };
         let body = bytes.get(8..8 + length as usize).unwrap_or_default();
@@ -74,12 +75,17 @@ impl Bytesable for PeerPacket {
     }
 }
 
+/// The ends of the channel between drivers: one to each worker, one from all.
+pub(crate) type PeerChannel = (Vec<Box<dyn Push<PeerPacket>>>, Box<dyn Pull<PeerPacket>>);
+
 /// What the leader still has to do before the job is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Running,
     /// All sources are done; loops are watched until they are empty.
-    Draining { round: Tick },
+    Draining {
+        round: Tick,
+    },
     /// Operators have been told to end.
     Ended,
 }
@@ -117,7 +123,7 @@ pub(crate) struct Driver {
 impl Driver {
     pub(crate) fn new(
         shared: Rc<WorkerShared>,
-        (to_peers, from_peers): (Vec<Box<dyn Push<PeerPacket>>>, Box<dyn Pull<PeerPacket>>),
+        (to_peers, from_peers): PeerChannel,
         tick_micros: u64,
         has_loops: bool,
     ) -> Self {
@@ -181,8 +187,10 @@ impl Driver {
     /// When the driver has to be called even if nothing happens, monotonic microseconds.
     pub(crate) fn next_due(&self) -> Option<u64> {
         let leader = self.leader.as_ref()?;
-        let waits = leader.needed || !leader.triggers.is_empty() || leader.stop.is_some() && !leader.stop_told;
-        (waits && self.has_headroom()).then(|| leader.opened_micros.map_or(0, |opened| opened + self.tick_micros))
+        let waits =
+            leader.needed || !leader.triggers.is_empty() || leader.stop.is_some() && !leader.stop_told;
+        (waits && self.has_headroom())
+            .then(|| leader.opened_micros.map_or(0, |opened| opened + self.tick_micros))
     }
 
     fn send(&mut self, worker: usize, message: PeerMessage) {

@@ -159,7 +159,9 @@ impl ParallelizationContract<u64, Packet> for ExchangePact {
         let pushers = senders
             .into_iter()
             .enumerate()
-            .map(|(target, sender)| LogPusher::new(sender, worker.index(), target, identifier, logging.clone()))
+            .map(|(target, sender)| {
+                LogPusher::new(sender, worker.index(), target, identifier, logging.clone())
+            })
             .collect();
         let held = Rc::new(RefCell::new(Held {
             pushers,

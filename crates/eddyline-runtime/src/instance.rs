@@ -107,7 +107,9 @@ impl Instance {
                     self.info.name
                 ))
                 .with_detail(format!("uid `{}`", self.info.uid))
-                .with_hint("declare the state again in `open`, or give the operator a new uid to start it empty"));
+                .with_hint(
+                    "declare the state again in `open`, or give the operator a new uid to start it empty",
+                ));
             }
         }
         if planted!(WatermarkReset) {
@@ -126,17 +128,8 @@ impl Instance {
     ) -> Result<R, FailureReport> {
         crate::panics::reset_row();
         let Instance { info, metrics, waker, wake_at_ms, report, body, .. } = self;
-        let mut context = OperatorContext {
-            info,
-            shared,
-            metrics,
-            waker,
-            emitter,
-            watermark,
-            tick,
-            wake_at_ms,
-            report,
-        };
+        let mut context =
+            OperatorContext { info, shared, metrics, waker, emitter, watermark, tick, wake_at_ms, report };
         let outcome = crate::panics::catch(AssertUnwindSafe(|| call(body, &mut context)));
         match outcome {
             Ok(Ok(result)) => Ok(result),

@@ -4,7 +4,6 @@
 //! histogram is log-linear (16 steps per factor of two, error below 6 %), costs a few kilobytes and one addition
 //! per batch.
 
-
 const STEPS: usize = 16;
 const SLOTS: usize = STEPS * 40;
 

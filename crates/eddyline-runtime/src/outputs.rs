@@ -106,7 +106,9 @@ impl OutEdge {
     fn push(&mut self, allowance: &Allowance<'_>, index: usize, mut packet: Packet) {
         let mut active = self.output.activate();
         match allowance {
-            Allowance::Input(capability) => active.session_with_builder(*capability).give_container(&mut packet),
+            Allowance::Input(capability) => {
+                active.session_with_builder(*capability).give_container(&mut packet)
+            }
             Allowance::Held(held) => active.session_with_builder(&held[index]).give_container(&mut packet),
         }
     }

@@ -4,9 +4,9 @@
 //! records; whoever receives it knows the type of its edge and decodes them ([`Packet::open`]), because Timely's
 //! `from_bytes` has no context. Progress tracking counts rows, so a header carries their number.
 
+use crate::shared::{Credit, WorkerShared};
 use eddyline_core::batch::DecodeRows;
 use eddyline_core::{Batch, Body, Error, Reader, Result};
-use crate::shared::{Credit, WorkerShared};
 use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 use timely::Accountable;
@@ -146,8 +146,9 @@ fn decode_wire(wire: &Wire, decode: DecodeRows) -> Result<Batch> {
             .with_hint("run the same build of the program in every process"));
     }
     let mut reader = Reader::new(&wire.payload[..wire.payload_bytes]);
-    let rows = decode(wire.rows as usize, &mut reader)
-        .map_err(|error| Error::network(format!("a batch from another process cannot be decoded: {error}")))?;
+    let rows = decode(wire.rows as usize, &mut reader).map_err(|error| {
+        Error::network(format!("a batch from another process cannot be decoded: {error}"))
+    })?;
     Ok(Batch::new(Body::Rows(rows), wire.created_micros))
 }
 
@@ -226,7 +227,8 @@ impl ContainerBytes for Packet {
             payload.len() as u64,
             target,
         ];
-        let mut write = |bytes: &[u8]| writer.write_all(bytes).expect("invariant: timely gives room for length_in_bytes");
+        let mut write =
+            |bytes: &[u8]| writer.write_all(bytes).expect("invariant: timely gives room for length_in_bytes");
         for word in words {
             write(&word.to_le_bytes());
         }

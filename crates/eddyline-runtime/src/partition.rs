@@ -47,12 +47,20 @@ where
     M: Fn(PartitionerSetup) -> F + Send + Sync + 'static,
 {
     Arc::new(move |setup| {
-        Box::new(RowPartitioner { target: make(setup), setup, parts: Vec::new(), held: 0, _rows: std::marker::PhantomData::<T> })
+        Box::new(RowPartitioner {
+            target: make(setup),
+            setup,
+            parts: Vec::new(),
+            held: 0,
+            _rows: std::marker::PhantomData::<T>,
+        })
     })
 }
 
 /// Typed rows by key: the partitioner of [`crate::graph::Partitioning::Hash`].
-pub fn rows_by_key<T: Data, K: Data>(key: impl Fn(&T) -> K + Send + Sync + Clone + 'static) -> PartitionerFactory {
+pub fn rows_by_key<T: Data, K: Data>(
+    key: impl Fn(&T) -> K + Send + Sync + Clone + 'static,
+) -> PartitionerFactory {
     Arc::new(move |setup| {
         let key = key.clone();
         let max = setup.max_parallelism;
@@ -66,7 +74,13 @@ pub fn rows_by_key<T: Data, K: Data>(key: impl Fn(&T) -> K + Send + Sync + Clone
             };
             owners[group as usize] as usize
         };
-        Box::new(RowPartitioner { target, setup, parts: Vec::new(), held: 0, _rows: std::marker::PhantomData::<T> })
+        Box::new(RowPartitioner {
+            target,
+            setup,
+            parts: Vec::new(),
+            held: 0,
+            _rows: std::marker::PhantomData::<T>,
+        })
     })
 }
 
@@ -101,8 +115,11 @@ impl<T: Data, F: FnMut(&T) -> usize> Partitioner for RowPartitioner<T, F> {
         for record in rows {
             let target = (self.target)(&record.value);
             let Some(part) = self.parts.get_mut(target) else {
-                return Err(Error::user(format!("a partitioner chose instance {target} of {}", self.setup.targets))
-                    .with_hint("a custom partitioner must answer a number below the number of instances"));
+                return Err(Error::user(format!(
+                    "a partitioner chose instance {target} of {}",
+                    self.setup.targets
+                ))
+                .with_hint("a custom partitioner must answer a number below the number of instances"));
             };
             if part.rows.capacity() == 0 {
                 part.rows.reserve_exact(expected);

@@ -160,7 +160,8 @@ impl Snapshots {
         let mut budget = self.entries_per_step;
         for active in self.active.values_mut() {
             if active.failed.is_none()
-                && let Err(error) = write_slice(active, instances, &mut budget, self.io.as_mut(), self.participants)
+                && let Err(error) =
+                    write_slice(active, instances, &mut budget, self.io.as_mut(), self.participants)
             {
                 active.failed = Some(error);
             }

@@ -19,6 +19,8 @@ use timely::scheduling::Activator;
 
 /// Polls in one go before others get their turn.
 const POLLS_PER_TURN: usize = 16;
+/// Bytes emitted in one go before others get their turn: what is taken up at once is still in the processor's cache.
+const TURN_BYTES_MAX: usize = 256 << 10;
 /// Time after which others get their turn, microseconds.
 const TURN_MICROS_MAX: u64 = 2_000;
 
@@ -148,6 +150,7 @@ impl SourceTask {
             return Ok(false);
         }
         let started = self.shared.clock.monotonic_micros();
+        let mut bytes = 0;
         for turn in 0..POLLS_PER_TURN {
             if self.shared.strict_order && self.emitted_in_tick {
                 return Ok(false);
@@ -155,10 +158,12 @@ impl SourceTask {
             if (self.shared.is_full() || self.outputs.is_full(&self.shared)) && !self.wait_for_room() {
                 return Ok(false);
             }
-            if turn > 0 && self.shared.clock.monotonic_micros() - started > TURN_MICROS_MAX {
+            let others_turn =
+                bytes >= TURN_BYTES_MAX || self.shared.clock.monotonic_micros() - started > TURN_MICROS_MAX;
+            if turn > 0 && others_turn {
                 return Ok(true);
             }
-            match self.poll_once()? {
+            match self.poll_once(&mut bytes)? {
                 SourceStatus::Ready => {}
                 SourceStatus::Pending => return Ok(false),
                 SourceStatus::Finished => {
@@ -176,7 +181,8 @@ impl SourceTask {
         self.outputs.wait(&self.shared, &waker) && !self.shared.is_full()
     }
 
-    fn poll_once(&mut self) -> Result<SourceStatus, FailureReport> {
+    /// Polls the source; adds what it emits to `bytes`.
+    fn poll_once(&mut self, bytes: &mut usize) -> Result<SourceStatus, FailureReport> {
         let mut instance = self.instance.borrow_mut();
         instance.wake_at_ms.set(i64::MAX);
         let mut emitter = TaskEmitter {
@@ -192,6 +198,7 @@ impl SourceTask {
             Body::Operator(_) => Ok(SourceStatus::Finished),
         })?;
         let rows = emitter.emitted_rows as u64;
+        *bytes += emitter.emitted_bytes;
         if rows > 0 {
             self.emitted_in_tick = true;
             self.shared.records_in.set(self.shared.records_in.get() + rows);

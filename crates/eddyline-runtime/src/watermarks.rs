@@ -77,7 +77,12 @@ impl WatermarkTable {
 
     /// How far the reports of all of `nodes` are known.
     pub(crate) fn frontier(&self, nodes: &[NodeId]) -> Tick {
-        nodes.iter().filter_map(|node| self.nodes.get(node)).map(|node| node.frontier).min().unwrap_or(Tick::MAX)
+        nodes
+            .iter()
+            .filter_map(|node| self.nodes.get(node))
+            .map(|node| node.frontier)
+            .min()
+            .unwrap_or(Tick::MAX)
     }
 
     /// The least watermark that the non-idle instances of `nodes` reported before `frontier`; none if all are idle.

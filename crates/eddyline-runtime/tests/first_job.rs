@@ -1,11 +1,15 @@
 //! A whole job through the runtime: source, fused stages, exchange, keyed state, windows by watermark, sink.
 
+#![allow(clippy::unwrap_used)] // a test that fails may panic
+
 use eddyline_core::batch::decode_rows;
 use eddyline_core::{Batch, Data, EventTime, Record, Result, WATERMARK_MAX};
 use eddyline_protocol::CheckpointId;
 use eddyline_runtime::attempt::{self, JobOptions};
 use eddyline_runtime::graph::{Job, JobBuilder, NodeSpec, Partitioning};
-use eddyline_runtime::{Operator, OperatorContext, Progress, Source, SourceStatus, Stage, Stateful, partition};
+use eddyline_runtime::{
+    Operator, OperatorContext, Progress, Source, SourceStatus, Stage, Stateful, partition,
+};
 use eddyline_state::{ManagedState, NamespacedTable, OperatorListState};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -90,7 +94,9 @@ impl Operator for Count {
 
     fn on_watermark(&mut self, watermark: EventTime, context: &mut OperatorContext<'_>) -> Result<Progress> {
         let table = self.table.as_mut().unwrap();
-        while let Some(end) = table.first_namespace().filter(|end| *end - 1 <= watermark || watermark == WATERMARK_MAX) {
+        while let Some(end) =
+            table.first_namespace().filter(|end| *end - 1 <= watermark || watermark == WATERMARK_MAX)
+        {
             let rows: Vec<Record<Row>> = table
                 .take_namespace(end)
                 .map(|(_, key, count)| Record::new((end, key, count), end - 1))
@@ -125,7 +131,8 @@ fn job(count: u64, rows: &Arc<Mutex<Vec<Row>>>) -> Job {
     let again = builder.add_stage(NodeSpec::named("double again"), || Double);
     let counts = builder.add_operator(NodeSpec::named("count").with_watermarks(), || Count { table: None });
     let rows = rows.clone();
-    let sink = builder.add_sink(NodeSpec::named("collect"), move || Collect { rows: rows.clone(), pending: vec![] });
+    let sink =
+        builder.add_sink(NodeSpec::named("collect"), move || Collect { rows: rows.clone(), pending: vec![] });
     builder.connect((source, 0), (double, 0), Partitioning::Forward, None, decode_rows::<u64>);
     builder.connect((double, 0), (again, 0), Partitioning::Forward, None, decode_rows::<u64>);
     let by_key = partition::rows_by_key(|value: &u64| *value % 20);
@@ -149,7 +156,8 @@ fn check(workers: u32, checkpoint_dir: Option<std::path::PathBuf>) {
     let report = attempt::run(job(20_000, &rows), options).unwrap();
     assert_eq!(report.status.records_in, 20_000);
     let rows = rows.lock().unwrap();
-    let found: BTreeMap<(i64, u64), u64> = rows.iter().map(|(end, key, count)| ((*end, *key), *count)).collect();
+    let found: BTreeMap<(i64, u64), u64> =
+        rows.iter().map(|(end, key, count)| ((*end, *key), *count)).collect();
     assert_eq!(found.len(), rows.len(), "no row twice");
     assert_eq!(found, expected(20_000));
 }
@@ -167,8 +175,11 @@ fn a_job_with_checkpoints_ends_with_a_finished_one() {
     check(2, Some(directory.path().to_path_buf()));
     // A finished job that is started again has nothing left to do.
     let rows = Arc::new(Mutex::new(Vec::new()));
-    let options =
-        JobOptions { workers: 2, checkpoint_dir: Some(directory.path().to_path_buf()), ..JobOptions::default() };
+    let options = JobOptions {
+        workers: 2,
+        checkpoint_dir: Some(directory.path().to_path_buf()),
+        ..JobOptions::default()
+    };
     attempt::run(job(20_000, &rows), options).unwrap();
     assert!(rows.lock().unwrap().is_empty());
 }

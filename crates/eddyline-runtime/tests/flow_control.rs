@@ -1,11 +1,15 @@
 //! Flow control: memory stays under its limit and nothing deadlocks, whatever the shape of the job.
 
+#![allow(clippy::unwrap_used)] // a test that fails may panic
+
 use eddyline_core::batch::decode_rows;
 use eddyline_core::{Batch, EventTime, Record, Result, WATERMARK_MAX};
 use eddyline_protocol::StopMode;
 use eddyline_runtime::attempt::{self, JobOptions, JobReport};
 use eddyline_runtime::graph::{Job, JobBuilder, NodeHandle, NodeSpec, Partitioning};
-use eddyline_runtime::{Operator, OperatorContext, Progress, Source, SourceStatus, Stage, Stateful, partition};
+use eddyline_runtime::{
+    Operator, OperatorContext, Progress, Source, SourceStatus, Stage, Stateful, partition,
+};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -26,7 +26,7 @@ const FOLDERS: &[(&str, &[&str])] = &[
     (".cargo", &["toml"]),
     (".ci", &["", "sh"]),
     ("benches", &["rs", "toml", "md", "svg", "json", "csv", "py"]),
-    ("crates", &["rs", "toml", "md", "txt", "log", "json", "jsonl", "snapshot", "bin", "pem"]),
+    ("crates", &["rs", "toml", "md", "txt", "log", "json", "jsonl", "snapshot", "bin", "pem", "py"]),
     ("docs", &["md", "svg", "png"]),
     ("examples", &["rs", "toml", "md", "txt", "log"]),
     ("tests", &["rs", "toml", "md", "txt", "log", "json", "jsonl", "snapshot", "bin", "pem"]),

@@ -31,7 +31,8 @@ impl Display {
     /// A display on standard error; the summary goes to standard output.
     pub fn new(json: bool, follow: bool, dead_letters: PathBuf) -> Self {
         let terminal = std::io::stderr().is_terminal();
-        let columns = rustix::termios::tcgetwinsize(std::io::stderr()).ok().map(|size| usize::from(size.ws_col));
+        let columns =
+            rustix::termios::tcgetwinsize(std::io::stderr()).ok().map(|size| usize::from(size.ws_col));
         let no_color = std::env::var("NO_COLOR").ok();
         let started = Instant::now();
         Display {
@@ -56,7 +57,12 @@ impl Display {
     ///
     /// # Errors
     /// What ended the job.
-    pub fn watch(&mut self, watch: &LogJobWatch, job: JobHandle, limit: Option<Duration>) -> Result<JobReport> {
+    pub fn watch(
+        &mut self,
+        watch: &LogJobWatch,
+        job: JobHandle,
+        limit: Option<Duration>,
+    ) -> Result<JobReport> {
         let control = job.control();
         let every = if self.terminal { REDRAW } else { LINE };
         let mut shown = Instant::now();

@@ -62,7 +62,8 @@ pub fn run(arguments: &LogsArguments) -> Result<()> {
         Some(traffic) => (vec![traffic.path()], true),
         None => (arguments.files.clone(), arguments.follow),
     };
-    let delay = if traffic.is_some() { Duration::from_secs(10) } else { Duration::from_secs(arguments.delay) };
+    let delay =
+        if traffic.is_some() { Duration::from_secs(10) } else { Duration::from_secs(arguments.delay) };
     let dead_letters = match &traffic {
         Some(traffic) => traffic.directory().join("dead-letters"),
         None => arguments.dead_letters.clone(),
@@ -73,7 +74,10 @@ pub fn run(arguments: &LogsArguments) -> Result<()> {
     let handle = environment.start("eddyline-logs")?;
     let mut display = Display::new(arguments.json, follow, dead_letters);
     if let Some(traffic) = &traffic {
-        display.say(&format!("made-up traffic, a minute a second, in {}; Ctrl-C ends it\n", traffic.path().display()));
+        display.say(&format!(
+            "made-up traffic, a minute a second, in {}; Ctrl-C ends it\n",
+            traffic.path().display()
+        ));
     }
     let limit = arguments.seconds.map(Duration::from_secs);
     let report = display.watch(&watch, handle, limit)?;

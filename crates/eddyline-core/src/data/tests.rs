@@ -1,3 +1,5 @@
+//! Tests of counts, JSON and layouts.
+
 use super::*;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

@@ -5,7 +5,8 @@
 
 use crate::summary::{HIGHLIGHTS_MAX, Session, Summary, top_paths};
 use eddyline::{
-    CheckpointId, Data, EventTime, ManagedState, Operator, OperatorContext, OperatorListState, Result, WATERMARK_MIN,
+    CheckpointId, Data, EventTime, ManagedState, Operator, OperatorContext, OperatorListState, Result,
+    WATERMARK_MIN,
 };
 use eddyline_core::Batch;
 use eddyline_runtime::Stateful;
@@ -180,7 +181,12 @@ impl Operator for SummarySink {
         Ok(())
     }
 
-    fn on_batch(&mut self, _input: usize, mut batch: Batch, _context: &mut OperatorContext<'_>) -> Result<()> {
+    fn on_batch(
+        &mut self,
+        _input: usize,
+        mut batch: Batch,
+        _context: &mut OperatorContext<'_>,
+    ) -> Result<()> {
         let mut figures = self.board.lock();
         for record in batch.take_rows::<Entry>()? {
             figures.add(record.value);
@@ -188,7 +194,11 @@ impl Operator for SummarySink {
         Ok(())
     }
 
-    fn before_snapshot(&mut self, _checkpoint: CheckpointId, _context: &mut OperatorContext<'_>) -> Result<()> {
+    fn before_snapshot(
+        &mut self,
+        _checkpoint: CheckpointId,
+        _context: &mut OperatorContext<'_>,
+    ) -> Result<()> {
         let entries = self.board.lock().entries();
         if let Some(kept) = &mut self.kept {
             kept.set(entries);

@@ -115,8 +115,9 @@ impl LogJob {
             .uid("paths")
             .map(|result| Entry::Path { path: result.key, count: result.value });
         let letters = accesses.output::<DeadLetter>(DEAD_LETTERS);
-        let unparsed = letters
-            .flat_map(|_letter: DeadLetter, out: &mut Collector<Entry>| out.collect(Entry::Unparsed { count: 1 }));
+        let unparsed = letters.flat_map(|_letter: DeadLetter, out: &mut Collector<Entry>| {
+            out.collect(Entry::Unparsed { count: 1 })
+        });
         if let Some(directory) = &self.dead_letters {
             let sink = dead_letter_sink(directory);
             let spec = NodeSpec::named("dead letters");

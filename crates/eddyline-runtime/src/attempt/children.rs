@@ -13,8 +13,8 @@ use crate::worker::Restored;
 use eddyline_core::{Error, Result};
 use eddyline_mesh::{ControlConfig, ControlLink, ControlListener, Mesh, MeshConfig, Secret};
 use eddyline_protocol::{
-    AttemptId, Envelope, FromWorker, Manifest, ProcessExit, ProcessIndex, ProgressReport, ToWorker,
-    Verdict, fence,
+    AttemptId, Envelope, FromWorker, Manifest, ProcessExit, ProcessIndex, ProgressReport, ToWorker, Verdict,
+    fence,
 };
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -122,7 +122,13 @@ impl Children {
         Ok(children)
     }
 
-    fn spawn(&self, process: ProcessIndex, address: &str, secret: &Secret, events: &Sender<Event>) -> Result<()> {
+    fn spawn(
+        &self,
+        process: ProcessIndex,
+        address: &str,
+        secret: &Secret,
+        events: &Sender<Event>,
+    ) -> Result<()> {
         let program = std::env::current_exe()
             .map_err(|error| Error::internal(format!("cannot find the program to start again: {error}")))?;
         let mut command = Command::new(program);
@@ -285,7 +291,8 @@ fn silence_network_threads() {
 
 fn variable(name: &str) -> Result<String> {
     std::env::var(name).map_err(|_| {
-        Error::config(format!("{name} is not set")).with_hint("worker processes are started by the supervisor")
+        Error::config(format!("{name} is not set"))
+            .with_hint("worker processes are started by the supervisor")
     })
 }
 
@@ -303,8 +310,13 @@ fn work(job: &Arc<Job>, options: &JobOptions) -> Result<i32> {
         .local_addr()
         .map_err(|error| Error::network(format!("cannot tell where this process listens: {error}")))?
         .to_string();
-    let mut control =
-        ControlConfig::new(name.clone(), attempt, process as usize, options.processes as usize, secret.clone());
+    let mut control = ControlConfig::new(
+        name.clone(),
+        attempt,
+        process as usize,
+        options.processes as usize,
+        secret.clone(),
+    );
     control.tls = options.tls;
     let mut link = ControlLink::connect(&variable(CONTROL)?, &control)?;
     let envelope = |message| Envelope { job: name.clone(), attempt, process, message };
@@ -319,7 +331,9 @@ fn work(job: &Arc<Job>, options: &JobOptions) -> Result<i32> {
     let streams = Mesh::connect(mesh)?;
     let store = options.store(&name)?;
     let restored = match (restore, &store) {
-        (Some(manifest), Some(store)) => Some(Restored { manifest: Arc::from(manifest), reader: store.clone() }),
+        (Some(manifest), Some(store)) => {
+            Some(Restored { manifest: Arc::from(manifest), reader: store.clone() })
+        }
         _ => None,
     };
     let config = options.worker_config(job, attempt, restored);

@@ -90,7 +90,9 @@ impl JobHandle {
     pub fn wait(self) -> Result<JobReport> {
         match self.supervisor.join() {
             Ok(outcome) => outcome,
-            Err(_) => Err(Error::internal("the supervisor panicked").with_hint("this is a bug: please report it")),
+            Err(_) => {
+                Err(Error::internal("the supervisor panicked").with_hint("this is a bug: please report it"))
+            }
         }
     }
 }

@@ -119,7 +119,9 @@ impl JobOptions {
     pub(crate) fn store(&self, job: &str) -> Result<Option<Arc<CheckpointStore>>> {
         match &self.checkpoint_dir {
             None => Ok(None),
-            Some(root) => CheckpointStore::new(self.file_system.clone(), root, job).map(|store| Some(Arc::new(store))),
+            Some(root) => {
+                CheckpointStore::new(self.file_system.clone(), root, job).map(|store| Some(Arc::new(store)))
+            }
         }
     }
 
@@ -141,7 +143,12 @@ impl JobOptions {
         }
     }
 
-    pub(crate) fn worker_config(&self, job: &Arc<Job>, attempt: u64, restored: Option<Restored>) -> WorkerConfig {
+    pub(crate) fn worker_config(
+        &self,
+        job: &Arc<Job>,
+        attempt: u64,
+        restored: Option<Restored>,
+    ) -> WorkerConfig {
         let mut limits = Limits::from_memory(self.memory_bytes);
         limits.batch_rows = self.batch_rows;
         WorkerConfig {

@@ -40,7 +40,13 @@ impl ThreadedPartIo {
         let (commands, receiver) = channel();
         let (sender, outcomes) = channel();
         let waiting = Arc::new(AtomicUsize::new(0));
-        let writer = Writer { store: store.clone(), attempt, worker, files: BTreeMap::new(), waiting: waiting.clone() };
+        let writer = Writer {
+            store: store.clone(),
+            attempt,
+            worker,
+            files: BTreeMap::new(),
+            waiting: waiting.clone(),
+        };
         std::thread::Builder::new()
             .name(format!("eddyline:part-{worker}"))
             .spawn(move || writer.run(&receiver, &sender, &owner))
@@ -82,7 +88,12 @@ struct Writer {
 }
 
 impl Writer {
-    fn run(mut self, commands: &Receiver<Command>, outcomes: &Sender<(CheckpointId, Result<()>)>, owner: &Thread) {
+    fn run(
+        mut self,
+        commands: &Receiver<Command>,
+        outcomes: &Sender<(CheckpointId, Result<()>)>,
+        owner: &Thread,
+    ) {
         while let Ok(command) = commands.recv() {
             match command {
                 Command::Append(checkpoint, chunk) => {

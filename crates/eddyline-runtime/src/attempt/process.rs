@@ -16,9 +16,11 @@ use std::sync::{Arc, OnceLock};
 use std::thread::{JoinHandle, Thread};
 use std::time::{Duration, Instant};
 use timely::communication::Hooks;
-use timely::communication::allocator::zero_copy::initialize::{CommsGuard, initialize_networking_from_sockets};
-use timely::communication::allocator::zero_copy::stream::Stream;
 use timely::communication::allocator::zero_copy::allocator::TcpBuilder;
+use timely::communication::allocator::zero_copy::initialize::{
+    CommsGuard, initialize_networking_from_sockets,
+};
+use timely::communication::allocator::zero_copy::stream::Stream;
 use timely::communication::allocator::{Allocator, ProcessBuilder};
 use timely::worker::Worker;
 
@@ -193,8 +195,9 @@ fn allocators(
         return Ok((local.into_iter().map(LocalBuilder::Process).collect(), None));
     }
     let sockets = streams.into_iter().map(|stream| stream.map(TimelyStream)).collect();
-    let (builders, guard) = initialize_networking_from_sockets(local, sockets, process as usize, workers, hooks)
-        .map_err(|error| Error::network(format!("cannot set up the mesh: {error}")))?;
+    let (builders, guard) =
+        initialize_networking_from_sockets(local, sockets, process as usize, workers, hooks)
+            .map_err(|error| Error::network(format!("cannot set up the mesh: {error}")))?;
     Ok((builders.into_iter().map(LocalBuilder::Tcp).collect(), Some(guard)))
 }
 

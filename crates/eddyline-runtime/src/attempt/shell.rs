@@ -11,8 +11,8 @@ use crate::supervisor::{Notice, Shell, Supervisor};
 use crate::worker::Restored;
 use eddyline_core::{Error, Result};
 use eddyline_protocol::{
-    AttemptId, Candidate, CheckpointId, Envelope, FromWorker, Manifest, Moment, ProcessExit, ProcessIndex, StopMode,
-    ToWorker,
+    AttemptId, Candidate, CheckpointId, Envelope, FromWorker, Manifest, Moment, ProcessExit, ProcessIndex,
+    StopMode, ToWorker,
 };
 use eddyline_state::CheckpointStore;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -96,15 +96,19 @@ impl ProcessShell {
     }
 
     /// Runs the job to its end.
-    pub(crate) fn supervise(mut self, mut supervisor: Supervisor, events: &Receiver<Event>) -> Result<JobReport> {
+    pub(crate) fn supervise(
+        mut self,
+        mut supervisor: Supervisor,
+        events: &Receiver<Event>,
+    ) -> Result<JobReport> {
         let at = self.now();
         supervisor.start(at, &mut self);
         let mut interrupted = false;
         while supervisor.outcome().is_none() {
             let now_ms = self.options.clock.monotonic_micros() / 1_000;
-            let wait = supervisor
-                .next_due_ms()
-                .map_or(LOOK_AROUND, |due| Duration::from_millis(due.saturating_sub(now_ms)).min(LOOK_AROUND));
+            let wait = supervisor.next_due_ms().map_or(LOOK_AROUND, |due| {
+                Duration::from_millis(due.saturating_sub(now_ms)).min(LOOK_AROUND)
+            });
             let event = match events.recv_timeout(wait) {
                 Ok(event) => Some(event),
                 Err(RecvTimeoutError::Timeout) => None,
@@ -118,7 +122,9 @@ impl ProcessShell {
                 Some(Event::Exit(attempt, process, exit)) => {
                     supervisor.on_exit(at, (attempt, process), &exit, &mut self);
                 }
-                Some(Event::Completed(id, outcome)) => supervisor.on_complete_outcome(at, id, outcome, &mut self),
+                Some(Event::Completed(id, outcome)) => {
+                    supervisor.on_complete_outcome(at, id, outcome, &mut self)
+                }
                 Some(Event::Stop(mode)) => supervisor.stop(at, mode, &mut self),
                 Some(Event::Interrupt(mode)) if !interrupted => {
                     interrupted = true;
@@ -334,8 +340,9 @@ impl Shell for ProcessShell {
 /// If the handlers cannot be installed.
 pub(crate) fn stop_on_signals(events: &Sender<Event>, keeps_checkpoints: bool) -> Result<()> {
     let mode = if keeps_checkpoints { StopMode::Suspend } else { StopMode::Drain };
-    let mut signals = signal_hook::iterator::Signals::new([signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM])
-        .map_err(|error| Error::internal(format!("cannot handle signals: {error}")))?;
+    let mut signals =
+        signal_hook::iterator::Signals::new([signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM])
+            .map_err(|error| Error::internal(format!("cannot handle signals: {error}")))?;
     let events = events.clone();
     std::thread::Builder::new()
         .name("eddyline:signals".into())

@@ -36,7 +36,10 @@ impl StatusBoard {
 
     /// All workers, as they said last.
     pub(crate) fn workers(&self) -> Vec<WorkerStatus> {
-        self.workers.iter().map(|slot| slot.lock().unwrap_or_else(PoisonError::into_inner).0.clone()).collect()
+        self.workers
+            .iter()
+            .map(|slot| slot.lock().unwrap_or_else(PoisonError::into_inner).0.clone())
+            .collect()
     }
 
     /// What the process tells the supervisor with every heartbeat.

@@ -12,7 +12,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use timely::communication::Hooks;
 use timely::communication::allocator::zero_copy::bytes_slab::BytesRefill;
-use timely::communication::allocator::zero_copy::initialize::{CommsGuard, initialize_networking_from_sockets};
+use timely::communication::allocator::zero_copy::initialize::{
+    CommsGuard, initialize_networking_from_sockets,
+};
 use timely::communication::allocator::zero_copy::spill::{SpillPolicy, SpillPolicyFn};
 use timely::communication::allocator::zero_copy::stream::Stream;
 use timely::communication::allocator::{Allocator, ProcessBuilder};
@@ -104,7 +106,8 @@ pub(super) fn weave(processes: usize, network: &Network) -> Result<(Vec<Allocato
     let mut fabric = Fabric { gate: Arc::default(), guards: Vec::new() };
     let mut allocators = Vec::new();
     for process in 0..processes {
-        let hooks = Hooks { refill: small_slabs(), spill: Some(policies(process, network)), ..Hooks::default() };
+        let hooks =
+            Hooks { refill: small_slabs(), spill: Some(policies(process, network)), ..Hooks::default() };
         let socket = || SilentSocket { gate: fabric.gate.clone(), read: 0 };
         let sockets = (0..processes).map(|peer| (peer != process).then(socket)).collect();
         let local = ProcessBuilder::new_typed_vector(1, hooks.refill.clone(), None);
@@ -123,7 +126,10 @@ fn policies(process: usize, network: &Network) -> SpillPolicyFn {
     let receivers = AtomicUsize::new(0);
     Arc::new(move || -> (Box<dyn SpillPolicy>, Box<dyn SpillPolicy>) {
         let thread = std::thread::current();
-        let peer = thread.name().and_then(|name| name.strip_prefix(SENDER_THREAD)).and_then(|peer| peer.parse().ok());
+        let peer = thread
+            .name()
+            .and_then(|name| name.strip_prefix(SENDER_THREAD))
+            .and_then(|peer| peer.parse().ok());
         match peer {
             Some(peer) => (network.sending(process, peer), Box::new(Untouched)),
             None => {

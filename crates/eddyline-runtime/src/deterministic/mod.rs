@@ -69,7 +69,9 @@ impl Cluster {
         io: Box<dyn PartIo>,
     ) -> Result<(), FailureReport> {
         let allocator = self.unbuilt.get_mut(process).and_then(Option::take).ok_or_else(|| {
-            FailureReport::from(&eddyline_core::Error::internal(format!("process {process} cannot be built twice")))
+            FailureReport::from(&eddyline_core::Error::internal(format!(
+                "process {process} cannot be built twice"
+            )))
         })?;
         let mut timely = Worker::new(TimelyConfig::default(), allocator, None);
         self.runs[process] = Some(WorkerRun::build(&mut timely, config, watchdog, control, io)?);

@@ -159,7 +159,12 @@ impl JobBuilder {
     pub fn add_loop_head(&mut self, spec: NodeSpec) -> NodeHandle {
         self.loops += 1;
         let number = self.loops - 1;
-        self.add(spec.with_watermarks().generating_watermarks(), NodeKind::LoopHead, NodeFactory::LoopEnd, Some(number))
+        self.add(
+            spec.with_watermarks().generating_watermarks(),
+            NodeKind::LoopHead,
+            NodeFactory::LoopEnd,
+            Some(number),
+        )
     }
 
     /// Adds the tail of the loop that `head` began.
@@ -183,7 +188,13 @@ impl JobBuilder {
         self.edges.push(EdgeSpec { decode, partitioner });
     }
 
-    fn add(&mut self, spec: NodeSpec, kind: NodeKind, factory: NodeFactory, loop_id: Option<usize>) -> NodeHandle {
+    fn add(
+        &mut self,
+        spec: NodeSpec,
+        kind: NodeKind,
+        factory: NodeFactory,
+        loop_id: Option<usize>,
+    ) -> NodeHandle {
         let id = self.graph.nodes.len();
         self.explicit_uids.push(spec.uid.is_some());
         self.graph.nodes.push(Node {
@@ -238,8 +249,11 @@ impl JobBuilder {
     fn check(&self) -> Result<()> {
         let graph = &self.graph;
         if graph.max_parallelism == 0 || graph.max_parallelism > 32_768 {
-            return Err(Error::config(format!("maximum parallelism {} is not possible", graph.max_parallelism))
-                .with_hint("choose pipeline.max-parallelism between 1 and 32768"));
+            return Err(Error::config(format!(
+                "maximum parallelism {} is not possible",
+                graph.max_parallelism
+            ))
+            .with_hint("choose pipeline.max-parallelism between 1 and 32768"));
         }
         if !graph.nodes.iter().any(|node| node.kind == NodeKind::Source) {
             return Err(Error::config("the job has no source").with_hint("start with a read or from_… call"));

@@ -19,7 +19,8 @@ pub(super) fn fuse_stages(job: Job) -> Job {
             }
             nodes[into].chain.push(node.name.clone());
             nodes[into].name = nodes[into].chain.join(" → ");
-            if let (NodeFactory::Stages(chain), NodeFactory::Stages(more)) = (&mut new_factories[into], &factories[node.id])
+            if let (NodeFactory::Stages(chain), NodeFactory::Stages(more)) =
+                (&mut new_factories[into], &factories[node.id])
             {
                 chain.extend(more.iter().cloned());
             }

@@ -8,9 +8,9 @@
 use eddyline_core::{Error, ErrorKind, Result};
 use eddyline_protocol::{
     AttemptConfig, AttemptDecision, AttemptId, Candidate, CheckpointConfig, CheckpointCoordinator,
-    CheckpointDecision, CheckpointId, Envelope, FailureReport, FromWorker, JobMaster, Manifest, Moment, ProcessExit,
-    ProcessIndex, RestartStrategy, RestoreRequest, Restored, StopMode, ToWorker, Verdict, WorkerIndex,
-    choose_restore, fence,
+    CheckpointDecision, CheckpointId, Envelope, FailureReport, FromWorker, JobMaster, Manifest, Moment,
+    ProcessExit, ProcessIndex, RestartStrategy, RestoreRequest, Restored, StopMode, ToWorker, Verdict,
+    WorkerIndex, choose_restore, fence,
 };
 use std::collections::{BTreeSet, VecDeque};
 
@@ -200,7 +200,8 @@ impl Supervisor {
         self.carry_out(at, shell);
         if let (Some(coordinator), Some(running)) = (&mut self.coordinator, self.running) {
             if let FromWorker::PartFailed { checkpoint, worker, reason } = message {
-                let text = format!("worker {worker} could not write its part of checkpoint {checkpoint}: {reason}");
+                let text =
+                    format!("worker {worker} could not write its part of checkpoint {checkpoint}: {reason}");
                 shell.notice(Notice::Warning(text));
             }
             let decisions = coordinator.on_message(at, running, message);
@@ -376,7 +377,8 @@ impl Supervisor {
             shell.notice(Notice::Warning(notice.to_string()));
         }
         if self.coordinator.is_none() {
-            let on_storage: BTreeSet<CheckpointId> = candidates.iter().map(|found| found.checkpoint).collect();
+            let on_storage: BTreeSet<CheckpointId> =
+                candidates.iter().map(|found| found.checkpoint).collect();
             self.coordinator = Some(CheckpointCoordinator::new(
                 self.config.checkpoints.clone(),
                 self.config.restore.job.clone(),
@@ -412,7 +414,7 @@ impl Supervisor {
         self.running = Some(attempt);
         let workers: BTreeSet<WorkerIndex> =
             (0..self.config.attempts.processes * self.config.workers_per_process).collect();
-        let restored = self.restored.clone();
+        let restored = self.restored;
         let Some(coordinator) = &mut self.coordinator else { return };
         match coordinator.on_attempt_started(at, attempt, workers, restored) {
             Ok(mut decisions) => {

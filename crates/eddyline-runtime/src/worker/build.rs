@@ -1,8 +1,8 @@
 //! Bringing a job graph to life on one worker.
 
-use super::{PeerChannel, WorkerConfig};
+use super::WorkerConfig;
 use crate::context::InstanceInfo;
-use crate::driver::PeerPacket;
+use crate::driver::{PeerChannel, PeerPacket};
 use crate::exchange::{ExchangePact, HoldList};
 use crate::graph::{Edge, Job, Node, NodeFactory, NodeKind, Partitioning};
 use crate::instance::{Body, Instance};
@@ -209,7 +209,8 @@ impl<'s> Builder<'_, 's> {
         }
         let outputs = self.add_outputs(&mut operator, node);
         let activator = self.shared_activator(&address);
-        let waker = Waker::from(Arc::new(TaskWaker(self.scope.worker().sync_activator_for(address.to_vec()))));
+        let waker =
+            Waker::from(Arc::new(TaskWaker(self.scope.worker().sync_activator_for(address.to_vec()))));
         let active = (self.shared.worker as u32) < self.instances_of(node);
         let instance = if active && self.failure.is_none() { self.make_instance(node, waker) } else { None };
         self.install(operator, node, instance, inputs, outputs, activator);
@@ -221,10 +222,13 @@ impl<'s> Builder<'_, 's> {
 
     fn add_input(&mut self, operator: &mut OperatorBuilder<'s, u64>, node: &Node, edge: &Edge) -> TaskInput {
         let spec = &self.job.edges[edge.id];
-        let stream = self.streams.remove(&edge.id).expect("invariant: senders are built before their receivers");
+        let stream =
+            self.streams.remove(&edge.id).expect("invariant: senders are built before their receivers");
         let pull: PullInput = if edge.partitioning == Partitioning::Forward {
             let mut handle = operator.new_input(stream, Pipeline);
-            Box::new(move |take| handle.for_each(|capability, packet| take(capability, std::mem::take(packet))))
+            Box::new(move |take| {
+                handle.for_each(|capability, packet| take(capability, std::mem::take(packet)))
+            })
         } else {
             let pact = ExchangePact {
                 partitioner: spec.partitioner.clone(),
@@ -239,7 +243,9 @@ impl<'s> Builder<'_, 's> {
                 failure: self.shared.exchange_failure.clone(),
             };
             let mut handle = operator.new_input(stream, pact);
-            Box::new(move |take| handle.for_each(|capability, packet| take(capability, std::mem::take(packet))))
+            Box::new(move |take| {
+                handle.for_each(|capability, packet| take(capability, std::mem::take(packet)))
+            })
         };
         TaskInput { pull, decode: spec.decode, input: edge.input }
     }
@@ -385,8 +391,7 @@ impl<'s> Builder<'_, 's> {
         if watches {
             self.dependents.push(activator.clone());
         }
-        let flags =
-            (node.uses_watermarks, node.generates_watermarks, stateless, node.kind == NodeKind::Sink);
+        let flags = (node.uses_watermarks, node.generates_watermarks, stateless, node.kind == NodeKind::Sink);
         operator.build(move |mut held| {
             downgrade(&mut held, start);
             let at = (floor, start);
@@ -402,7 +407,8 @@ impl<'s> Builder<'_, 's> {
         let address = operator.operator_info().address;
         let mut inputs = Vec::new();
         for (node, stream) in std::mem::take(&mut self.reports) {
-            let by_target = Exchange::new(|(target, _): &(u32, crate::watermarks::Report)| u64::from(*target));
+            let by_target =
+                Exchange::new(|(target, _): &(u32, crate::watermarks::Report)| u64::from(*target));
             inputs.push((node, operator.new_input(stream, by_target)));
         }
         for input in 0..inputs.len() {

@@ -4,7 +4,7 @@ mod build;
 
 pub(crate) use build::make_shared;
 
-use crate::driver::{Driver, PeerPacket};
+use crate::driver::Driver;
 use crate::graph::Job;
 use crate::instance::Body;
 use crate::latency::LatencyHistogram;
@@ -164,7 +164,10 @@ impl WorkerRun {
             return Ok(self.finish());
         }
         let held_due = self.shared.holds.flush_due(now, self.buffer_timeout_micros);
-        if self.shared.snapshots.borrow().has_work() {
+        // What this step has asked of the driver is said in the next turn; a worker that parks first keeps others
+        // waiting for a tick or for room.
+        let driver_has_work = self.shared.need_tick.get() || !self.shared.credits.borrow().is_empty();
+        if driver_has_work || self.shared.snapshots.borrow().has_work() {
             return Ok(Turn::Busy);
         }
         let due = [wake_up, held_due, self.driver.next_due()].into_iter().flatten().min();
@@ -208,7 +211,9 @@ impl WorkerRun {
                 self.shared.shutdown.set(true);
                 self.shared.activate_on_tick();
             }
-            ToWorker::AbortCheckpoint { checkpoint, .. } => self.shared.snapshots.borrow_mut().aborted(checkpoint),
+            ToWorker::AbortCheckpoint { checkpoint, .. } => {
+                self.shared.snapshots.borrow_mut().aborted(checkpoint)
+            }
             ToWorker::Start { .. } => {}
         }
         Ok(())
@@ -331,11 +336,16 @@ impl WorkerRun {
         let mut reasons = Vec::new();
         for account in &self.shared.accounts {
             if account.bytes() > self.shared.limits.edge_bytes {
-                reasons.push(format!("the output of {} is full ({} KiB)", account.name(), account.bytes() >> 10));
+                reasons.push(format!(
+                    "the output of {} is full ({} KiB)",
+                    account.name(),
+                    account.bytes() >> 10
+                ));
             }
         }
         if self.shared.is_full() {
-            reasons.push(format!("{} KiB of records are in flight, the limit", self.shared.pool.bytes() >> 10));
+            reasons
+                .push(format!("{} KiB of records are in flight, the limit", self.shared.pool.bytes() >> 10));
         }
         let table = self.shared.watermarks.borrow();
         if let Some((node, instance, watermark)) = table.holder(&table.nodes())
@@ -343,7 +353,11 @@ impl WorkerRun {
         {
             let names = self.shared.node_names.borrow();
             let name = names.get(node).map_or("?", |name| name);
-            let at = if watermark == EventTime::MIN { "no watermark yet".into() } else { format!("at {watermark}") };
+            let at = if watermark == EventTime::MIN {
+                "no watermark yet".into()
+            } else {
+                format!("at {watermark}")
+            };
             reasons.push(format!("the watermark is held by `{name}` instance {instance} ({at})"));
         }
         if reasons.is_empty() { "all sources are waiting for input".into() } else { reasons.join("; ") }
@@ -362,7 +376,3 @@ impl WorkerRun {
         self.timely.step_or_park(Some(std::time::Duration::from_micros(wait)));
     }
 }
-
-pub(crate) type PeerChannel =
-    (Vec<Box<dyn timely::communication::Push<PeerPacket>>>, Box<dyn timely::communication::Pull<PeerPacket>>);
-

@@ -1,3 +1,5 @@
+//! Tests of the store: atomicity, fencing, damage.
+
 use super::*;
 use crate::storage::{CrashOutcome, FaultPlan, MemoryFileSystem};
 use crate::{KeyedTable, ManagedState, PartWriter, RestoreSource};

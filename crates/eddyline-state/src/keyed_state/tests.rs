@@ -1,3 +1,5 @@
+//! Tests of the handles on keyed state.
+
 use super::*;
 use eddyline_core::KeyGroupRange;
 
