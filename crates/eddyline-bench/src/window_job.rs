@@ -61,7 +61,7 @@ impl Plan {
         let mut options = JobOptions {
             workers: settings.number("workers", 1)? as u32,
             processes: settings.number("processes", 1)? as u32,
-            memory_bytes: 4 << 30,
+            memory_bytes: (settings.number("memory_mib", 1_024)? as usize) << 20,
             ..JobOptions::default()
         };
         options.batch_rows = settings.number("batch_rows", options.batch_rows as u64)? as usize;

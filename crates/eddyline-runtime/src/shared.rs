@@ -40,7 +40,8 @@ impl Limits {
         let pool = (memory_bytes / 8).max(64 << 10);
         Limits {
             memory_bytes,
-            edge_bytes: (pool / 4).min(16 << 20) as i64,
+            // More in flight only moves records out of the caches before they are read again.
+            edge_bytes: (pool / 4).min(1 << 20) as i64,
             pool_bytes: pool as i64,
             ticks_in_flight: 64,
             batch_rows: 4096,

@@ -139,7 +139,7 @@ impl Display {
             dead_letters: (summary.unparsed > 0).then(|| self.dead_letters.display().to_string()),
         };
         let terminal = std::io::stdout().is_terminal();
-        let style = if terminal { self.style.clone() } else { Style::plain(80) };
+        let style = if terminal { self.style } else { Style::plain(80) };
         print(&render_final(&summary, &facts, &style));
     }
 }
