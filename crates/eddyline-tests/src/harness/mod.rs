@@ -1,0 +1,13 @@
+//! Starts programs that run jobs, watches them, kills them.
+
+mod program;
+mod run;
+mod storm;
+mod watch;
+
+pub use program::{Ended, Place, Started, visible_files};
+pub use run::{Run, Settings};
+pub use storm::{Kill, Phase, Tally, Victim, storm};
+pub use watch::{Deadline, processes_with, signal};
+
+pub use rustix::process::Signal;
