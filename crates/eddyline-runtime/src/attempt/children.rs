@@ -18,7 +18,7 @@ use eddyline_protocol::{
 };
 use std::collections::BTreeMap;
 use std::net::TcpListener;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -137,6 +137,8 @@ impl Children {
             .env(CONTROL, address)
             .env(PROCESS, process.to_string())
             .env(ATTEMPT, self.attempt.to_string())
+            // A terminal sends Ctrl-C to the whole group: the supervisor stops the job, so its processes must live.
+            .process_group(0)
             .stdin(Stdio::null());
         secret.pass_to(&mut command, SECRET);
         let attempt = self.attempt;
@@ -271,7 +273,7 @@ pub(crate) fn work_and_exit(job: &Arc<Job>, options: &JobOptions) -> ! {
     let code = match work(job, options) {
         Ok(code) => code,
         Err(error) => {
-            tracing::error!("a worker process could not start: {error}");
+            tracing::error!("a worker process could not start\n{}", error.report());
             EXIT_FAILED
         }
     };
