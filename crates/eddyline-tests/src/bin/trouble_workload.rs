@@ -4,7 +4,7 @@
 //! | mode | what it does |
 //! |---|---|
 //! | `count` | writes the numbers below COUNT, RATE per second, to files in DIRECTORY |
-//! | `sums` | as `count`, but writes sums over windows of time that only the end of the stream closes |
+//! | `sums` | writes the numbers to `numbers` in DIRECTORY, and how many there were to `sums` when the stream ends |
 //! | `other-job` | as `count`, under another job name |
 //! | `renamed` | as `count`, with another uid for its state |
 //! | `panic`, `error` | user code fails at the eighth record |
@@ -86,16 +86,18 @@ fn remembered(numbers: &DataStream<u64>, directory: PathBuf, uid: &str) {
 fn sums(numbers: &DataStream<u64>, directory: PathBuf) {
     let windows = SlicedWindows::tumbling(1_000_000_000);
     let counted = numbers.key_by(|_| 0u64).window(windows).aggregate(Count::new()).uid("sums");
-    write(&counted.map(|result| format!("{}", result.value)), directory);
+    write(&counted.map(|result| format!("{}", result.value)), directory.join("sums"));
+    write(&numbers.map(|number| number.to_string()), directory.join("numbers"));
 }
 
 fn write(lines: &DataStream<String>, directory: PathBuf) {
+    let uid = format!("files-{}", directory.display());
     let encode = |line: &String, bytes: &mut Vec<u8>| {
         bytes.extend_from_slice(line.as_bytes());
         bytes.push(b'\n');
     };
     let sink = FileSink::new(directory, encode);
-    lines.add_sink_operator(NodeSpec::named("files"), move || sink.operator()).uid("files");
+    lines.add_sink_operator(NodeSpec::named("files"), move || sink.operator()).uid(&uid);
 }
 
 fn wait_for_ever(_: u64) -> u64 {

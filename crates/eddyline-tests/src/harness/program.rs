@@ -3,6 +3,7 @@
 use super::watch::{Deadline, signal};
 use rustix::process::{Pid, Signal};
 use std::fs::File;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use tempfile::TempDir;
@@ -56,6 +57,10 @@ impl Place {
         let log = File::create(&output)?;
         let child = Command::new(&self.program)
             .args(arguments)
+            // Whoever wants stack traces of panics must not get them where an error is reported.
+            .env("RUST_BACKTRACE", "1")
+            // A terminal sends Ctrl-C to all processes of a group.
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -71,10 +76,10 @@ impl Place {
         self.start(arguments).map_err(|error| error.to_string())?.end()
     }
 
-    /// The visible lines in `out`, sorted.
-    pub fn lines(&self) -> Vec<String> {
+    /// The visible lines in a directory, sorted.
+    pub fn lines(&self, name: &str) -> Vec<String> {
         let mut lines = Vec::new();
-        for path in visible_files(&self.path("out")) {
+        for path in visible_files(&self.path(name)) {
             lines.extend(std::fs::read_to_string(path).unwrap_or_default().lines().map(str::to_owned));
         }
         lines.sort();
@@ -101,6 +106,14 @@ impl Started {
     pub fn signal(&self, wanted: Signal) {
         if let Some(pid) = self.pid() {
             signal(pid, wanted);
+        }
+    }
+
+    /// Presses Ctrl-C, as a terminal does: the supervisor gets it, and every process of its group.
+    pub fn press_control_c(&self) {
+        if let Some(pid) = self.pid() {
+            // A group that has ended needs no signal.
+            let _ = rustix::process::kill_process_group(pid, Signal::INT);
         }
     }
 

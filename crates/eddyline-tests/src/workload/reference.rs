@@ -114,3 +114,52 @@ fn tally(lines: &[String]) -> BTreeMap<&String, usize> {
     lines.iter().for_each(|line| *counts.entry(line).or_default() += 1);
     counts
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(out: &Path, lines: &Lines) {
+        for (output, lines) in lines {
+            std::fs::create_dir_all(out.join(output)).unwrap();
+            std::fs::write(out.join(output).join("part"), lines.join("\n")).unwrap();
+            std::fs::write(out.join(output).join(".part"), "nobody sees this").unwrap();
+        }
+    }
+
+    #[test]
+    fn what_is_lost_doubled_or_wrong_is_found() {
+        let (place, expected) = (tempfile::tempdir().unwrap(), expected(1, 200));
+        assert!(
+            expected.values().all(|lines| lines.len() > 20),
+            "an output that is nearly empty proves nothing"
+        );
+        write(place.path(), &expected);
+        judge(place.path(), &expected).unwrap();
+        for output in OUTPUTS {
+            let mut lost = expected.clone();
+            lost.get_mut(output).unwrap().pop();
+            write(place.path(), &lost);
+            assert!(judge(place.path(), &expected).unwrap_err().contains("1 lost"), "{output}");
+            let mut doubled = expected.clone();
+            let again = doubled[output][3].clone();
+            doubled.get_mut(output).unwrap().push(again);
+            write(place.path(), &doubled);
+            assert!(judge(place.path(), &expected).unwrap_err().contains("1 doubled"), "{output}");
+            write(place.path(), &expected);
+        }
+    }
+
+    #[test]
+    fn a_late_record_counts_once_wherever_it_is() {
+        let (place, expected) = (tempfile::tempdir().unwrap(), expected(1, 200));
+        let mut early = expected.clone();
+        let id: u64 = early.get_mut("late").unwrap().pop().unwrap().parse().unwrap();
+        early.get_mut("windows").unwrap().push(format!("{} -1000000000 1 {id}", LATE_KEYS + id));
+        write(place.path(), &early);
+        judge(place.path(), &expected).unwrap();
+        early.get_mut("late").unwrap().push(id.to_string());
+        write(place.path(), &early);
+        assert!(judge(place.path(), &expected).unwrap_err().contains("late: 1 doubled"));
+    }
+}
