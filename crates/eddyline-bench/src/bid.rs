@@ -112,7 +112,10 @@ mod tests {
         let bids = Bids { keys: 10, per_second: 100 };
         let (rows, columns) = (bids.rows(3, 2, 1_000), bids.columns(3, 2, 1_000));
         for (index, row) in rows.iter().enumerate() {
-            assert_eq!(columns.column(AUCTION_COLUMN).as_primitive::<UInt64Type>().value(index), row.value.auction);
+            assert_eq!(
+                columns.column(AUCTION_COLUMN).as_primitive::<UInt64Type>().value(index),
+                row.value.auction
+            );
             assert_eq!(columns.column(TIME_COLUMN).as_primitive::<Int64Type>().value(index), row.timestamp);
             assert!(row.value.auction < 10 && row.value.extra.len() == 50);
         }

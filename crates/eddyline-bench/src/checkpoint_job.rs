@@ -154,7 +154,8 @@ impl Operator for Update {
         self.note_gap(batch.len() as u64, context.info().parallelism);
         let table = self.table.as_mut().expect("invariant: open is called first");
         for record in batch.rows_mut::<u64>()? {
-            let value = table.entry_or_insert_with(record.value.stable_hash(), &record.value, || [record.value; 11]);
+            let value =
+                table.entry_or_insert_with(record.value.stable_hash(), &record.value, || [record.value; 11]);
             value[3] = value[3].wrapping_add(1);
         }
         self.last = Some((Instant::now(), thread_time()));
@@ -185,7 +186,12 @@ pub fn run(settings: &Settings) -> Result<()> {
         rate: settings.number("rate", 0)?,
     };
     let mut builder = JobBuilder::new("checkpoints", 128);
-    let source = builder.add_source(NodeSpec::named("keys"), move || KeySource { plan, next: 0, step: 1, filled: None });
+    let source = builder.add_source(NodeSpec::named("keys"), move || KeySource {
+        plan,
+        next: 0,
+        step: 1,
+        filled: None,
+    });
     let sink = builder.add_sink(NodeSpec::named("update"), move || Update::new(plan));
     let workers = settings.number("workers", 1)? as u32;
     if workers == 1 {
@@ -201,10 +207,12 @@ pub fn run(settings: &Settings) -> Result<()> {
         "" => tempfile::tempdir(),
         parent => tempfile::tempdir_in(parent),
     };
-    let folder = folder.map_err(|error| Error::storage(format!("there is no place for checkpoints: {error}")))?;
+    let folder =
+        folder.map_err(|error| Error::storage(format!("there is no place for checkpoints: {error}")))?;
     if interval_ms > 0 {
         options.checkpoint_dir = Some(folder.path().to_path_buf());
-        options.checkpoints = CheckpointConfig { interval_ms: Some(interval_ms), ..CheckpointConfig::default() };
+        options.checkpoints =
+            CheckpointConfig { interval_ms: Some(interval_ms), ..CheckpointConfig::default() };
     }
     let report = attempt::run(builder.build()?, options)?;
     figures::print("checkpoints", report.status.checkpoints as f64);

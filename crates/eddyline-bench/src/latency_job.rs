@@ -129,7 +129,9 @@ fn job(settings: &Settings, sink: Sink) -> Result<Job> {
     let fee = builder.add_stage(NodeSpec::named("add fee"), || AddFee);
     builder.connect((source, 0), (fee, 0), Partitioning::Forward, None, decode_rows::<Bid>);
     let sink = match sink {
-        Sink::Tally => builder.add_sink(NodeSpec::named("tally"), || TallySink::new(|batch| Ok(batch.len() as u64))),
+        Sink::Tally => {
+            builder.add_sink(NodeSpec::named("tally"), || TallySink::new(|batch| Ok(batch.len() as u64)))
+        }
         Sink::First => {
             let (told, began) = (Arc::default(), Instant::now());
             builder.add_sink(NodeSpec::named("first"), move || FirstOutput { told: Arc::clone(&told), began })

@@ -159,7 +159,10 @@ pub fn run(settings: &Settings) -> Result<()> {
             interval_ms: Some(settings.number("interval_ms", 200)?),
             ..CheckpointConfig::default()
         },
-        restart: Some(RestartStrategy::FixedDelay { attempts: 1_000, delay_ms: settings.number("delay_ms", 0)? }),
+        restart: Some(RestartStrategy::FixedDelay {
+            attempts: 1_000,
+            delay_ms: settings.number("delay_ms", 0)?,
+        }),
         ..JobOptions::default()
     };
     let handle = attempt::start(builder.build()?, options)?;

@@ -19,8 +19,9 @@ pub fn thread_time() -> Duration {
 /// # Errors
 /// Where there is no `/proc` to ask for the children.
 pub fn processor_time() -> Result<Duration> {
-    let stat = std::fs::read_to_string("/proc/self/stat")
-        .map_err(|error| Error::internal(format!("processor time of children is only known on Linux: {error}")))?;
+    let stat = std::fs::read_to_string("/proc/self/stat").map_err(|error| {
+        Error::internal(format!("processor time of children is only known on Linux: {error}"))
+    })?;
     // The name in parentheses may hold anything; numbered from 1, it is field 2, and the children's are 16 and 17.
     let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
     let fields: Vec<&str> = after_name.split_whitespace().collect();

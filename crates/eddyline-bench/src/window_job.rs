@@ -14,6 +14,7 @@ use eddyline_runtime::{Stage, columnar, partition};
 use hashbrown::HashMap;
 use std::collections::BTreeMap;
 use std::hint::black_box;
+use std::ops::Range;
 
 /// Key groups.
 const MAX_PARALLELISM: u32 = 128;
@@ -51,8 +52,10 @@ struct Plan {
 
 impl Plan {
     fn read(settings: &Settings) -> Result<Self> {
-        let bids =
-            Bids { keys: settings.number("keys", 10_000)?, per_second: settings.number("per_second", 1_000_000)? };
+        let bids = Bids {
+            keys: settings.number("keys", 10_000)?,
+            per_second: settings.number("per_second", 1_000_000)?,
+        };
         let window_ms = settings.number("window_ms", 10_000)? as i64;
         let windows = match settings.number("slide_ms", 0)? {
             0 => SlicedWindows::tumbling(window_ms),
@@ -130,24 +133,41 @@ impl Plan {
     #[allow(clippy::type_complexity)] // the operator's type, once
     fn row_operator(
         &self,
-    ) -> Result<impl Fn() -> SlicedWindowOperator<u64, fn(&Bid) -> u64, Count<Bid>> + Send + Sync + 'static> {
+    ) -> Result<impl Fn() -> SlicedWindowOperator<u64, fn(&Bid) -> u64, Count<Bid>> + Send + Sync + 'static>
+    {
         let windows = self.windows;
         windows.check()?;
         Ok(move || {
-            SlicedWindowOperator::new(windows, (|bid: &Bid| bid.auction) as fn(&Bid) -> u64, Count::new(), false)
-                .expect("invariant: the windows were checked just now")
+            SlicedWindowOperator::new(
+                windows,
+                (|bid: &Bid| bid.auction) as fn(&Bid) -> u64,
+                Count::new(),
+                false,
+            )
+            .expect("invariant: the windows were checked just now")
         })
     }
 
-    /// The same work without an engine: one thread, hash maps, no batches passed on.
+    /// The same work without an engine: hash maps, no batches passed on; each thread takes its share of the records.
     fn bare(&self) {
+        let threads = u64::from(self.options.workers);
+        std::thread::scope(|scope| {
+            for thread in 0..threads {
+                let share = self.count * thread / threads..self.count * (thread + 1) / threads;
+                scope.spawn(move || figures::print("counted", black_box(self.bare_count(share)) as f64));
+            }
+        });
+    }
+
+    fn bare_count(&self, numbers: Range<u64>) -> u64 {
         let mut windows: BTreeMap<i64, HashMap<u64, u64, Mixing>> = BTreeMap::new();
-        let (mut next, mut counted) = (0, 0);
-        while next < self.count {
-            let rows = (self.count - next).min(self.options.batch_rows as u64);
+        let mut next = numbers.start;
+        while next < numbers.end {
+            let rows = (numbers.end - next).min(self.options.batch_rows as u64);
             let mut current = (i64::MIN, HashMap::default());
             for mut record in self.bids.rows(next, 1, rows as usize) {
                 record.value.price = worked(record.value.price, self.work_rounds);
+                black_box(record.value.price);
                 let start = record.timestamp - record.timestamp.rem_euclid(self.window_ms);
                 if start != current.0 {
                     let fresh = windows.remove(&start).unwrap_or_default();
@@ -159,10 +179,7 @@ impl Plan {
             windows.insert(current.0, current.1);
             next += rows;
         }
-        for count in windows.values().flat_map(HashMap::values) {
-            counted += count;
-        }
-        figures::print("counted", black_box(counted) as f64);
+        windows.values().flat_map(HashMap::values).sum()
     }
 
     /// Makes the records and drops them, without an engine.
