@@ -8,11 +8,12 @@
 //! Messages between drivers travel on a channel of their own beside the dataflow; it also carries the bytes that
 //! are given back to the sender of a batch (flow control between processes).
 
+use crate::loop_rounds::{LoopRounds, RoundReport, RoundResult};
 use crate::shared::{Cut, WorkerShared};
 use eddyline_core::Tick;
 use eddyline_protocol::{CheckpointId, CheckpointKind, FromWorker, StopMode};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use timely::bytes::arc::Bytes;
 use timely::communication::{Bytesable, Pull, Push};
@@ -26,8 +27,8 @@ pub(crate) enum PeerMessage {
     Need,
     /// All sources of a worker have finished.
     SourcesDone,
-    /// What a worker's loops did since it last said so; an answer to the tick `round`.
-    LoopReport { worker: u32, round: Tick, active: bool },
+    /// What a worker has seen of its loops in a round.
+    LoopReport(RoundReport),
     /// Bytes of a batch were dropped by their receiver.
     Credit { account: u32, bytes: u64 },
     /// A user function asks for the end of the job.
@@ -45,6 +46,10 @@ pub(crate) struct Advance {
     pub(crate) stop: Option<bool>,
     /// Operators end in the tick before this one.
     pub(crate) end: bool,
+    /// The result of the last round of the loops.
+    pub(crate) loops: Option<RoundResult>,
+    /// Whether a round of the loops begins at this tick.
+    pub(crate) loop_round: bool,
 }
 
 /// How [`PeerMessage`]s travel.
@@ -84,7 +89,7 @@ enum Phase {
     Running,
     /// All sources are done; loops are watched until they are empty.
     Draining {
-        round: Tick,
+        since: Tick,
     },
     /// Operators have been told to end.
     Ended,
@@ -100,9 +105,8 @@ struct Leader {
     stop: Option<StopMode>,
     stop_told: bool,
     sources_done: usize,
-    /// Workers that answered in this round, and whether any loop was active.
-    loop_reports: BTreeMap<u32, bool>,
-    has_loops: bool,
+    /// None if the job has no loops.
+    rounds: Option<LoopRounds>,
 }
 
 /// The driver of one worker.
@@ -136,8 +140,7 @@ impl Driver {
             stop: None,
             stop_told: false,
             sources_done: 0,
-            loop_reports: BTreeMap::new(),
-            has_loops,
+            rounds: has_loops.then(LoopRounds::default),
         });
         Driver {
             shared,
@@ -187,8 +190,13 @@ impl Driver {
     /// When the driver has to be called even if nothing happens, monotonic microseconds.
     pub(crate) fn next_due(&self) -> Option<u64> {
         let leader = self.leader.as_ref()?;
-        let waits =
-            leader.needed || !leader.triggers.is_empty() || leader.stop.is_some() && !leader.stop_told;
+        let loops = leader.rounds.as_ref().is_some_and(|rounds| {
+            rounds.has_news() || rounds.is_idle() && matches!(leader.phase, Phase::Draining { .. })
+        });
+        let waits = leader.needed
+            || loops
+            || !leader.triggers.is_empty()
+            || leader.stop.is_some() && !leader.stop_told;
         (waits && self.has_headroom())
             .then(|| leader.opened_micros.map_or(0, |opened| opened + self.tick_micros))
     }
@@ -209,12 +217,14 @@ impl Driver {
                 }
                 PeerMessage::Need => self.at_leader(|leader| leader.needed = true),
                 PeerMessage::SourcesDone => self.at_leader(|leader| leader.sources_done += 1),
-                PeerMessage::LoopReport { worker, round, active } => self.at_leader(|leader| {
-                    // A report for a later tick covers this round too.
-                    if matches!(leader.phase, Phase::Draining { round: asked } if round >= asked) {
-                        *leader.loop_reports.entry(worker).or_default() |= active;
-                    }
-                }),
+                PeerMessage::LoopReport(report) => {
+                    let peers = self.shared.peers;
+                    self.at_leader(|leader| {
+                        if let Some(rounds) = &mut leader.rounds {
+                            rounds.report(report, peers);
+                        }
+                    });
+                }
                 PeerMessage::StopRequested => self.at_leader(|leader| {
                     leader.stop.get_or_insert(StopMode::Drain);
                 }),
@@ -246,8 +256,18 @@ impl Driver {
             self.shared.cuts.borrow_mut().push(Cut { tick: advance.tick, checkpoint });
             self.shared.snapshots.borrow_mut().begin(checkpoint, advance.tick);
         }
+        for (number, ends) in self.shared.loops.borrow().iter() {
+            if let Some(result) = &advance.loops {
+                ends.release(result.holds.iter().find(|(of, _)| of == number).map(|(_, hold)| *hold));
+            }
+            if advance.loop_round {
+                ends.begin_round(advance.tick);
+            }
+        }
+        if advance.loop_round {
+            self.loop_round = Some(advance.tick);
+        }
         self.shared.known_tick.set(advance.tick);
-        self.loop_round = Some(advance.tick);
         self.shared.activate_on_tick();
     }
 
@@ -275,24 +295,26 @@ impl Driver {
         self.report_loops();
     }
 
-    /// Once all tails have passed a tick, tells whether anything went round before that.
+    /// Once all tails have passed the round's tick, tells what was seen of the loops.
     fn report_loops(&mut self) {
         let Some(round) = self.loop_round else { return };
-        if self.shared.end_tick.get().is_some() {
-            return;
-        }
         let loops = self.shared.loops.borrow();
-        if loops.is_empty() || loops.values().any(|ends| ends.tail_frontier() < round) {
+        if self.shared.end_tick.get().is_some() || !loops.values().all(|ends| ends.has_passed(round)) {
             return;
         }
         let activity = self.shared.loop_activity.get();
         let waiting = loops.values().any(|ends| !ends.is_empty()) || self.calls_in_flight();
-        let active = waiting || activity != self.loop_seen;
+        let report = RoundReport {
+            worker: self.shared.worker as u32,
+            round,
+            active: waiting || activity != self.loop_seen,
+            lagging: loops.values().any(|ends| ends.is_lagging()),
+            holds: loops.iter().map(|(number, ends)| (*number, ends.hold())).collect(),
+        };
         drop(loops);
         self.loop_seen = activity;
         self.loop_round = None;
-        let worker = self.shared.worker as u32;
-        self.send(0, PeerMessage::LoopReport { worker, round, active });
+        self.send(0, PeerMessage::LoopReport(report));
     }
 
     fn calls_in_flight(&self) -> bool {
@@ -323,7 +345,8 @@ impl Driver {
             advance.stop = Some(mode == StopMode::Drain);
             wanted = true;
         }
-        wanted |= leader.step_phase(known, peers, &mut advance);
+        let begin_round = wanted | leader.step_phase(known, peers, &mut advance);
+        wanted = begin_round || leader.rounds.as_ref().is_some_and(LoopRounds::has_news);
         if let Some(checkpoint) = leader.triggers.pop_front() {
             advance.cut = Some(checkpoint);
             wanted = true;
@@ -333,6 +356,10 @@ impl Driver {
         }
         if advance.end {
             self.messages.push(FromWorker::InputEnded);
+        }
+        if let Some(rounds) = &mut leader.rounds {
+            let tick = advance.tick;
+            (advance.loops, advance.loop_round) = rounds.at_tick(tick, begin_round && !advance.end);
         }
         leader.opened_micros = Some(now_micros);
         self.open(advance);
@@ -362,24 +389,22 @@ impl Leader {
     fn step_phase(&mut self, known: Tick, peers: usize, advance: &mut Advance) -> bool {
         match self.phase {
             Phase::Running if self.sources_done == peers => {
-                if self.has_loops {
-                    self.phase = Phase::Draining { round: known + 1 };
-                    self.loop_reports.clear();
+                if self.rounds.is_some() {
+                    self.phase = Phase::Draining { since: known + 1 };
                 } else {
                     self.phase = Phase::Ended;
                     advance.end = true;
                 }
                 true
             }
-            Phase::Draining { round: _ } if self.loop_reports.len() == peers => {
-                if self.loop_reports.values().any(|active| *active) {
-                    self.phase = Phase::Draining { round: known + 1 };
-                    self.loop_reports.clear();
-                } else {
+            Phase::Draining { since } => {
+                let rounds = self.rounds.as_ref();
+                if rounds.is_some_and(|rounds| rounds.is_settled_since(since)) {
                     self.phase = Phase::Ended;
                     advance.end = true;
+                    return true;
                 }
-                true
+                rounds.is_some_and(LoopRounds::is_idle)
             }
             _ => false,
         }

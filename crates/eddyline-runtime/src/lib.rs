@@ -34,6 +34,7 @@ pub mod graph;
 pub mod harness;
 mod instance;
 pub mod latency;
+mod loop_rounds;
 mod loops;
 pub mod operator;
 mod operator_task;

@@ -6,29 +6,57 @@
 //! is all that was on its way round, and is the head's state (the algorithm of Carbone et al., "Lightweight
 //! Asynchronous Snapshots for Distributed Dataflows", 2015, section 4.3).
 //!
-//! Event time: the head promises no more than the oldest record that may still be on its way round.
+//! Event time: the head promises no more than the oldest record that may still be on its way round, which takes all
+//! workers to know; see [`crate::loop_rounds`].
 
 use crate::context::OperatorContext;
+use crate::instance::{Body as InstanceBody, Instance};
 use crate::operator::{Operator, Progress, Stateful};
 use eddyline_core::batch::DecodeRows;
-use eddyline_core::{Batch, Body, Error, EventTime, Reader, Result, Tick, WATERMARK_MAX};
+use eddyline_core::{Batch, Body, Error, EventTime, Reader, Result, Tick, WATERMARK_MAX, WATERMARK_MIN};
 use eddyline_protocol::CheckpointId;
 use eddyline_state::{ManagedState, OperatorListState};
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::task::Waker;
 
 /// What head and tail of a loop share on one worker.
-#[derive(Default)]
 pub(crate) struct LoopEnds {
     queue: RefCell<VecDeque<Batch>>,
     logs: RefCell<VecDeque<CutLog>>,
     tail_frontier: Cell<Tick>,
     head_waker: RefCell<Option<Waker>>,
-    /// Grows with every batch that goes round.
-    pub(crate) rounds: Cell<u64>,
     queued_bytes: Cell<usize>,
+    round: Cell<Option<Tick>>,
+    head_passed: Cell<bool>,
+    hold: Cell<EventTime>,
+    /// The watermark of the head's input now, and at the round's tick.
+    input: Cell<EventTime>,
+    input_at_round: Cell<EventTime>,
+    /// What the head promises.
+    released: Cell<EventTime>,
+    /// Operators of the loop's body that keep records beyond a tick.
+    pub(crate) holders: RefCell<Vec<Rc<RefCell<Instance>>>>,
+}
+
+impl Default for LoopEnds {
+    fn default() -> Self {
+        LoopEnds {
+            queue: RefCell::default(),
+            logs: RefCell::default(),
+            tail_frontier: Cell::new(0),
+            head_waker: RefCell::default(),
+            queued_bytes: Cell::new(0),
+            round: Cell::new(None),
+            head_passed: Cell::new(false),
+            hold: Cell::new(WATERMARK_MAX),
+            input: Cell::new(WATERMARK_MIN),
+            input_at_round: Cell::new(WATERMARK_MIN),
+            released: Cell::new(WATERMARK_MIN),
+            holders: RefCell::default(),
+        }
+    }
 }
 
 /// What was on its way round at a cut.
@@ -45,9 +73,64 @@ impl LoopEnds {
         self.queue.borrow().is_empty()
     }
 
-    /// How far the tail is.
-    pub(crate) fn tail_frontier(&self) -> Tick {
-        self.tail_frontier.get()
+    /// A round begins at tick `round`.
+    pub(crate) fn begin_round(&self, round: Tick) {
+        self.round.set(Some(round));
+        self.head_passed.set(false);
+        self.hold.set(WATERMARK_MAX);
+        for holder in self.holders.borrow().iter() {
+            if let InstanceBody::Operator(operator) = &holder.borrow().body {
+                self.hold_back(operator.output_watermark(WATERMARK_MAX));
+            }
+        }
+    }
+
+    /// A record of event time `time` may cross the round's tick.
+    fn hold_back(&self, time: EventTime) {
+        self.hold.set(self.hold.get().min(time));
+    }
+
+    /// An operator of the body that may keep records takes a batch in.
+    pub(crate) fn note_held(&self, tick: Tick, batch: &Batch) {
+        if self.round.get().is_some_and(|round| tick < round) {
+            self.hold_back(oldest(batch));
+        }
+    }
+
+    /// The head has come to `reach`.
+    fn head_at(&self, reach: Tick, input: EventTime) {
+        let before = self.input.replace(input);
+        if let Some(round) = self.round.get()
+            && !self.head_passed.get()
+            && reach >= round
+        {
+            self.head_passed.set(true);
+            // What came in between the round's tick and a later reach may be older than the newest watermark.
+            self.input_at_round.set(if reach == round { input } else { before });
+            let waiting = self.queue.borrow().iter().map(oldest).min();
+            self.hold_back(waiting.unwrap_or(WATERMARK_MAX));
+        }
+    }
+
+    /// Whether head and tail have passed the round's tick.
+    pub(crate) fn has_passed(&self, round: Tick) -> bool {
+        self.head_passed.get() && self.tail_frontier.get() >= round
+    }
+
+    /// The least event time that crosses the round's tick on this worker.
+    pub(crate) fn hold(&self) -> EventTime {
+        self.hold.get()
+    }
+
+    /// Whether the head's input is ahead of what this round can release.
+    pub(crate) fn is_lagging(&self) -> bool {
+        self.input.get() > self.input_at_round.get()
+    }
+
+    /// All workers have answered the round: `hold` is the least of them all.
+    pub(crate) fn release(&self, hold: Option<EventTime>) {
+        let safe = self.input_at_round.get().min(hold.unwrap_or(WATERMARK_MAX));
+        self.released.set(self.released.get().max(safe));
     }
 
     fn wake_head(&self) {
@@ -85,25 +168,14 @@ pub(crate) struct LoopHead {
     decode: DecodeRows,
     /// Encoded batches that were on their way round.
     in_flight: OperatorListState<Vec<u8>>,
-    /// The oldest event time emitted, by tick, until the tail has passed that tick.
-    emitted: BTreeMap<Tick, EventTime>,
+    input: EventTime,
     limit_bytes: usize,
 }
 
 impl LoopHead {
     pub(crate) fn new(ends: Rc<LoopEnds>, decode: DecodeRows, instance: u32, limit_bytes: usize) -> Self {
         let in_flight = OperatorListState::list("in-flight", instance);
-        LoopHead { ends, decode, in_flight, emitted: BTreeMap::new(), limit_bytes }
-    }
-
-    fn note(&mut self, tick: Tick, batch: &Batch) {
-        let entry = self.emitted.entry(tick).or_insert(WATERMARK_MAX);
-        *entry = (*entry).min(oldest(batch));
-    }
-
-    fn forget_passed(&mut self) {
-        let frontier = self.ends.tail_frontier.get();
-        self.emitted = self.emitted.split_off(&frontier);
+        LoopHead { ends, decode, in_flight, input: WATERMARK_MIN, limit_bytes }
     }
 }
 
@@ -120,6 +192,9 @@ impl Operator for LoopHead {
     }
 
     fn restored(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
+        // The floor is not applied again: it is known from the start.
+        self.input = context.watermark();
+        self.ends.input.set(self.input);
         let mut queue = self.ends.queue.borrow_mut();
         for bytes in self.in_flight.items() {
             let batch = decode(bytes, self.decode)?;
@@ -134,7 +209,6 @@ impl Operator for LoopHead {
     }
 
     fn on_batch(&mut self, _input: usize, batch: Batch, context: &mut OperatorContext<'_>) -> Result<()> {
-        self.note(context.tick(), &batch);
         context.emit(0, batch)
     }
 
@@ -143,7 +217,6 @@ impl Operator for LoopHead {
     }
 
     fn on_wake(&mut self, context: &mut OperatorContext<'_>) -> Result<Progress> {
-        self.forget_passed();
         loop {
             if !context.has_room() {
                 return Ok(if self.ends.is_empty() { Progress::Done } else { Progress::More });
@@ -152,7 +225,6 @@ impl Operator for LoopHead {
             let bytes = batch.memory_bytes();
             context.account_bytes(-(bytes as i64));
             self.ends.queued_bytes.set(self.ends.queued_bytes.get() - bytes);
-            self.note(context.tick(), &batch);
             context.emit(0, batch)?;
         }
     }
@@ -174,10 +246,17 @@ impl Operator for LoopHead {
         ready
     }
 
-    fn output_watermark(&self, input: EventTime) -> EventTime {
-        let circling = self.emitted.values().copied().min().unwrap_or(WATERMARK_MAX);
-        let waiting = self.ends.queue.borrow().iter().map(oldest).min().unwrap_or(WATERMARK_MAX);
-        input.min(circling).min(waiting)
+    fn on_watermark(&mut self, watermark: EventTime, _: &mut OperatorContext<'_>) -> Result<Progress> {
+        self.input = watermark;
+        Ok(Progress::Done)
+    }
+
+    fn on_frontier(&mut self, frontier: Tick) {
+        self.ends.head_at(frontier, self.input);
+    }
+
+    fn output_watermark(&self, _input: EventTime) -> EventTime {
+        self.ends.released.get()
     }
 
     fn in_flight(&self) -> usize {
@@ -207,11 +286,13 @@ impl Operator for LoopTail {
         for log in self.ends.logs.borrow_mut().iter_mut().filter(at_cuts) {
             log.batches.push(encode(&batch));
         }
+        if self.ends.head_passed.get() {
+            self.ends.note_held(context.tick(), &batch);
+        }
         let bytes = batch.memory_bytes();
         context.account_bytes(bytes as i64);
         context.note_loop_activity();
         self.ends.queued_bytes.set(self.ends.queued_bytes.get() + bytes);
-        self.ends.rounds.set(self.ends.rounds.get() + 1);
         self.ends.queue.borrow_mut().push_back(batch);
         self.ends.wake_head();
         Ok(())

@@ -12,6 +12,7 @@
 
 use crate::graph::NodeId;
 use crate::instance::{Body, Instance};
+use crate::loops::LoopEnds;
 use crate::operator::Progress;
 use crate::outputs::{Allowance, Outputs, TaskEmitter, downgrade};
 use crate::packet::Packet;
@@ -82,6 +83,8 @@ pub(crate) struct OperatorTask {
     pub(crate) stateless: bool,
     pub(crate) is_sink: bool,
     pub(crate) activator: Activator,
+    /// The loops in whose body the operator keeps records beyond a tick.
+    pub(crate) holds_in: Vec<Rc<LoopEnds>>,
     queue: VecDeque<Queued>,
     stash: VecDeque<Queued>,
     watermark: EventTime,
@@ -121,6 +124,7 @@ impl OperatorTask {
             stateless,
             is_sink,
             activator,
+            holds_in: Vec::new(),
             queue: VecDeque::new(),
             stash: VecDeque::new(),
             watermark,
@@ -327,6 +331,9 @@ impl OperatorTask {
         tick: Tick,
     ) -> Result<(), FailureReport> {
         let (rows, created) = (batch.len(), batch.created_micros);
+        for ends in &self.holds_in {
+            ends.note_held(tick, &batch);
+        }
         let mut instance = self.instance.borrow_mut();
         let mut emitter = TaskEmitter {
             outputs: &mut self.outputs,

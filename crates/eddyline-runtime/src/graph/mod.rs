@@ -7,6 +7,8 @@
 mod build;
 mod explain;
 mod fuse;
+#[cfg(test)]
+mod tests;
 
 pub use build::{JobBuilder, NodeHandle, NodeSpec};
 
@@ -178,5 +180,31 @@ impl JobGraph {
             }
         }
         found.into_iter().collect()
+    }
+
+    /// The numbers of the loops whose body `node` is part of: it is reached from their head and leads to their tail.
+    pub fn loops_around(&self, node: NodeId) -> Vec<usize> {
+        let reachable = |start: NodeId, forward: bool| {
+            let mut seen = std::collections::BTreeSet::new();
+            let mut open = vec![start];
+            while let Some(next) = open.pop() {
+                if seen.insert(next) {
+                    let edges = self.edges.iter();
+                    if forward {
+                        open.extend(edges.filter(|edge| edge.from == next).map(|edge| edge.to));
+                    } else {
+                        open.extend(edges.filter(|edge| edge.to == next).map(|edge| edge.from));
+                    }
+                }
+            }
+            seen
+        };
+        let (before, after) = (reachable(node, false), reachable(node, true));
+        let ends = |kind: NodeKind, among: &std::collections::BTreeSet<NodeId>| -> Vec<usize> {
+            let found = among.iter().map(|id| &self.nodes[*id]).filter(|found| found.kind == kind);
+            found.filter_map(|found| found.loop_id).collect()
+        };
+        let tails = ends(NodeKind::LoopTail, &after);
+        ends(NodeKind::LoopHead, &before).into_iter().filter(|number| tails.contains(number)).collect()
     }
 }

@@ -119,7 +119,12 @@ pub struct Supervisor {
     started: bool,
     /// A failure that was not told yet: the last one is told by whoever gets the outcome.
     untold: Option<Box<FailureReport>>,
+    /// When to try again to claim the next attempt, after the storage refused.
+    claim_again_ms: Option<u64>,
 }
+
+/// Between two tries to claim an attempt on a storage that refuses, milliseconds.
+const CLAIM_PAUSE_MS: u64 = 1_000;
 
 impl Supervisor {
     /// A supervisor that has not started yet.
@@ -141,6 +146,7 @@ impl Supervisor {
             todo: VecDeque::new(),
             started: false,
             untold: None,
+            claim_again_ms: None,
         })
     }
 
@@ -162,7 +168,7 @@ impl Supervisor {
     /// Monotonic milliseconds at which [`Supervisor::on_time`] has something to do.
     pub fn next_due_ms(&self) -> Option<u64> {
         let coordinator = self.coordinator.as_ref().and_then(CheckpointCoordinator::next_due_ms);
-        [self.master.next_due_ms(), coordinator].into_iter().flatten().min()
+        [self.master.next_due_ms(), coordinator, self.claim_again_ms].into_iter().flatten().min()
     }
 
     /// Starts the first attempt.
@@ -229,6 +235,10 @@ impl Supervisor {
     pub fn on_time(&mut self, at: Moment, shell: &mut dyn Shell) {
         let decisions = self.master.on_time(at.now_ms);
         self.add_attempt(decisions);
+        if self.claim_again_ms.is_some_and(|due| at.now_ms >= due) {
+            self.claim_again_ms = None;
+            self.todo.push_back(Decision::Attempt(AttemptDecision::ClaimAttempt));
+        }
         if let Some(coordinator) = &mut self.coordinator {
             let decisions = coordinator.on_time(at);
             self.add_checkpoint(decisions);
@@ -305,6 +315,11 @@ impl Supervisor {
                     let jitter = shell.jitter();
                     let decisions = self.master.on_start(at.now_ms, attempt, jitter);
                     self.add_attempt(decisions);
+                }
+                // A job that ran before may find its storage again; one that never did has a wrong directory.
+                Err(error) if self.master.attempt().is_some() => {
+                    shell.notice(Notice::Warning(format!("the next attempt has to wait: {error}")));
+                    self.claim_again_ms = Some(at.now_ms + CLAIM_PAUSE_MS);
                 }
                 Err(error) => self.give_up(FailureReport::from(&error)),
             },

@@ -391,14 +391,31 @@ impl<'s> Builder<'_, 's> {
         if watches {
             self.dependents.push(activator.clone());
         }
+        let holds_in = self.loops_held_by(node, &instance);
         let flags = (node.uses_watermarks, node.generates_watermarks, stateless, node.kind == NodeKind::Sink);
         operator.build(move |mut held| {
             downgrade(&mut held, start);
             let at = (floor, start);
             let mut task =
                 OperatorTask::new(shared, instance, inputs, outputs, held, generators, flags, activator, at);
+            task.holds_in = holds_in;
             move |frontiers| task.schedule(frontiers)
         });
+    }
+
+    /// The loops in whose body `node` may keep records beyond a tick: asynchronous calls and the like, which is what
+    /// makes them generate watermarks.
+    fn loops_held_by(&self, node: &Node, instance: &Rc<RefCell<Instance>>) -> Vec<Rc<LoopEnds>> {
+        if node.kind != NodeKind::Operator || !node.generates_watermarks {
+            return Vec::new();
+        }
+        let around = self.job.graph.loops_around(node.id);
+        let loops = self.shared.loops.borrow();
+        let held: Vec<Rc<LoopEnds>> = around.iter().filter_map(|number| loops.get(number).cloned()).collect();
+        for ends in &held {
+            ends.holders.borrow_mut().push(instance.clone());
+        }
+        held
     }
 
     /// The operator that takes the watermark reports of all generators in; answers its address.
