@@ -239,3 +239,17 @@ mod tests {
         assert!(ENTRIES.iter().all(|entry| Options::help().contains(entry.key)));
     }
 }
+
+#[cfg(test)]
+mod documentation {
+    use super::ENTRIES;
+
+    #[test]
+    fn the_documentation_names_every_option() {
+        let page = include_str!("../../../../docs/configuration.md");
+        for entry in ENTRIES {
+            let row = format!("| `{}` | {} |", entry.key, entry.meaning.replace('|', "or"));
+            assert!(page.contains(&row), "docs/configuration.md lacks the row\n{row}");
+        }
+    }
+}
