@@ -1,4 +1,5 @@
 //! What a person gets to read when something is wrong: what it is, where, and what to do.
+#![allow(clippy::unwrap_used)] // a helper of a test fails as the test does
 
 use eddyline_tests::harness::{Ended, Place, Signal, visible_files};
 

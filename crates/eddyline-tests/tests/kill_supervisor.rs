@@ -1,8 +1,8 @@
 //! The supervisor is killed, and stopped until another has taken its place, in each phase of a job's life. Whoever
 //! is started next goes on where the job was.
+#![allow(clippy::unwrap_used)] // a helper of a test fails as the test does
 
-use eddyline_tests::harness::{Kill, Phase, Run, Settings, Signal, Tally, Victim, storm};
-use std::io::Write;
+use eddyline_tests::harness::{Kill, Phase, Run, Settings, Signal, Tally, Victim, seed_offset, storm, tell};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_kill-workload");
 
@@ -24,6 +24,7 @@ const PHASES: [Phase; 12] = [
 
 fn rounds(first_seed: u64, rounds: u64, signal: Signal) -> Tally {
     let mut tally = Tally::default();
+    let first_seed = first_seed + seed_offset();
     for seed in first_seed..first_seed + rounds {
         let plan: Vec<Kill> =
             PHASES.iter().map(|phase| Kill { phase: *phase, victim: Victim::Supervisor, signal }).collect();
@@ -33,7 +34,7 @@ fn rounds(first_seed: u64, rounds: u64, signal: Signal) -> Tally {
             Err(problem) => panic!("{problem}"),
         }
     }
-    write!(std::io::stderr(), "supervisor:\n{tally}").unwrap();
+    tell(&format!("supervisor:\n{tally}"));
     tally
 }
 

@@ -1,7 +1,7 @@
 //! Worker processes are killed, and stopped so that they do not answer, in each phase of a job's life.
+#![allow(clippy::unwrap_used)] // a helper of a test fails as the test does
 
-use eddyline_tests::harness::{Kill, Phase, Run, Settings, Signal, Tally, Victim, storm};
-use std::io::Write;
+use eddyline_tests::harness::{Kill, Phase, Run, Settings, Signal, Tally, Victim, seed_offset, storm, tell};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_kill-workload");
 
@@ -23,6 +23,7 @@ const PHASES: [Phase; 12] = [
 
 fn rounds(first_seed: u64, rounds: u64, signal: Signal) -> Tally {
     let mut tally = Tally::default();
+    let first_seed = first_seed + seed_offset();
     for seed in first_seed..first_seed + rounds {
         let plan: Vec<Kill> = (0u32..)
             .zip(PHASES)
@@ -37,7 +38,7 @@ fn rounds(first_seed: u64, rounds: u64, signal: Signal) -> Tally {
             Err(problem) => panic!("{problem}"),
         }
     }
-    write!(std::io::stderr(), "workers:\n{tally}").unwrap();
+    tell(&format!("workers:\n{tally}"));
     tally
 }
 

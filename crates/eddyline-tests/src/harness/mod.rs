@@ -6,8 +6,8 @@ mod storm;
 mod watch;
 
 pub use program::{Ended, Place, Started, visible_files};
-pub use run::{Run, Settings};
+pub use run::{Run, Settings, seed_offset};
 pub use storm::{Kill, Phase, Tally, Victim, storm};
-pub use watch::{Deadline, processes_with, signal};
+pub use watch::{Deadline, processes_with, signal, tell};
 
 pub use rustix::process::Signal;

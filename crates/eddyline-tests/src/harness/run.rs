@@ -50,6 +50,11 @@ impl Settings {
     }
 }
 
+/// What the environment variable `EDDYLINE_TESTS_SEED` says: it is added to all seeds, to try others than the usual.
+pub fn seed_offset() -> u64 {
+    std::env::var("EDDYLINE_TESTS_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
 /// A job in its directory.
 pub struct Run {
     settings: Settings,

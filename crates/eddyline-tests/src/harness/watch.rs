@@ -64,3 +64,10 @@ pub fn processes_with(argument: &str) -> Vec<(Pid, Option<u32>)> {
 pub fn signal(pid: Pid, signal: Signal) {
     let _ = rustix::process::kill_process(pid, signal);
 }
+
+/// Says something to whoever runs the tests, whether or not they fail.
+pub fn tell(text: &str) {
+    use std::io::Write;
+    // If nobody reads standard error, there is nobody to tell.
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
