@@ -211,8 +211,9 @@ pub fn run(settings: &Settings) -> Result<()> {
         folder.map_err(|error| Error::storage(format!("there is no place for checkpoints: {error}")))?;
     if interval_ms > 0 {
         options.checkpoint_dir = Some(folder.path().to_path_buf());
-        options.checkpoints =
-            CheckpointConfig { interval_ms: Some(interval_ms), ..CheckpointConfig::default() };
+        let defaults = CheckpointConfig::default();
+        let max_concurrent = settings.number("max_concurrent", u64::from(defaults.max_concurrent))? as u32;
+        options.checkpoints = CheckpointConfig { interval_ms: Some(interval_ms), max_concurrent, ..defaults };
     }
     let report = attempt::run(builder.build()?, options)?;
     figures::print("checkpoints", report.status.checkpoints as f64);
