@@ -1,7 +1,7 @@
 //! What this workspace is called to Cargo, and what Cargo tells about it.
 //!
-//! There is ONE profile for demo, tests, kills, simulation and benchmarks: `dev`, which the root `Cargo.toml`
-//! optimises. What is tested is thus what is shown and what is measured, and no dependency is compiled twice.
+//! There is ONE profile for demo, tests, kills and simulation: `dev`, which the root `Cargo.toml` optimises. What is
+//! tested is thus what is shown, and no dependency is compiled twice. Only figures come from `release`.
 
 use crate::{Result, process};
 use serde_json::Value;
@@ -12,6 +12,8 @@ use std::process::{Command, Stdio};
 
 /// The one profile everything is built in.
 pub const PROFILE: &str = "dev";
+/// The profile that is measured.
+const MEASURED_PROFILE: &str = "release";
 /// The package with the `eddyline` binary.
 pub const CLI_PACKAGE: &str = "eddyline-cli";
 /// The package with the simulator's binary.
@@ -50,14 +52,19 @@ pub fn metadata() -> Result<Value> {
 
 /// Builds what `selection` names and returns the binaries of it by package; progress goes to standard error.
 pub fn build(selection: &[&str]) -> Result<BTreeMap<String, PathBuf>> {
-    let mut command = command(["build", "--profile", PROFILE, "--message-format=json-render-diagnostics"]);
+    build_with(PROFILE, selection)
+}
+
+fn build_with(profile: &str, selection: &[&str]) -> Result<BTreeMap<String, PathBuf>> {
+    let mut command = command(["build", "--profile", profile, "--message-format=json-render-diagnostics"]);
     command.args(selection).current_dir(root()).stdin(Stdio::null()).stderr(Stdio::inherit());
     Ok(executables(&process::output(&mut command)?))
 }
 
 /// Builds one package's binary.
 pub fn build_package(package: &str) -> Result<PathBuf> {
-    build(&["--package", package, "--bins"])?
+    let profile = if package == BENCH_PACKAGE { MEASURED_PROFILE } else { PROFILE };
+    build_with(profile, &["--package", package, "--bins"])?
         .remove(package)
         .ok_or_else(|| format!("package {package} has no binary; this command needs one there"))
 }

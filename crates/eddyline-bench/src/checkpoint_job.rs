@@ -98,7 +98,8 @@ struct Update {
     taken: u64,
     filled: Option<Instant>,
     counted: u64,
-    measured_since: Option<Instant>,
+    /// When measuring began, and the thread's processor time then.
+    measured_since: Option<(Instant, Duration)>,
     last: Option<(Instant, Duration)>,
     wall: Gaps,
     own: Gaps,
@@ -128,7 +129,7 @@ impl Update {
         if self.filled.get_or_insert_with(Instant::now).elapsed() < self.plan.warm_up {
             return;
         }
-        self.measured_since.get_or_insert_with(Instant::now);
+        self.measured_since.get_or_insert_with(|| (Instant::now(), thread_time()));
         self.counted += rows;
         if let Some((wall, own)) = self.last {
             self.wall.add(wall.elapsed());
@@ -163,8 +164,10 @@ impl Operator for Update {
     }
 
     fn close(&mut self) {
-        let Some(since) = self.measured_since else { return };
+        let Some((since, own)) = self.measured_since else { return };
+        let own = thread_time().saturating_sub(own);
         figures::print("updates_per_second", self.counted as f64 / since.elapsed().as_secs_f64());
+        figures::print("updates_per_own_second", self.counted as f64 / own.as_secs_f64());
         figures::print("pause_ms", self.wall.longest.as_secs_f64() * 1e3);
         figures::print("own_pause_ms", self.own.longest.as_secs_f64() * 1e3);
         figures::print("pauses_over_20_ms", self.wall.over_limit as f64);

@@ -1,6 +1,7 @@
 //! What checkpoints cost under full load: throughput, and the longest pause.
 
 use super::{Effort, measure};
+use crate::figures::Figures;
 use crate::report::{Line, Report};
 use eddyline_core::Result;
 
@@ -21,6 +22,15 @@ pub fn run(effort: Effort) -> Result<Report> {
         );
         lines.push(
             Line::new(format!("{changes}: throughput kept"), "%", &[now / before * 100.0]).at_least(share),
+        );
+        let own = |figures: &Figures| figures.get("updates_per_own_second");
+        lines.push(
+            Line::new(
+                format!("{changes}: throughput kept per processor time"),
+                "%",
+                &[own(&with)? / own(&without)? * 100.0],
+            )
+            .note("of the worker's thread: other programs and the disk left out"),
         );
         lines.push(
             Line::new(format!("{changes}: longest pause"), "ms", &[with.get("pause_ms")?])
