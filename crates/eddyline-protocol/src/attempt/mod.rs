@@ -54,6 +54,8 @@ pub struct JobMaster {
     deadline_ms: u64,
     cause: Option<FailureReport>,
     stop: Option<StopMode>,
+    /// The job is to end with this attempt, whatever else is heard of it.
+    cancelled: bool,
 }
 
 type Decisions = Vec<AttemptDecision>;
@@ -76,6 +78,7 @@ impl JobMaster {
             deadline_ms: 0,
             cause: None,
             stop: None,
+            cancelled: false,
         })
     }
 
@@ -274,6 +277,9 @@ impl JobMaster {
     pub fn on_worker_failed(&mut self, now_ms: u64, attempt: AttemptId, report: FailureReport) -> Decisions {
         match self.state {
             AttemptState::Stopping if self.is_current(attempt) => {
+                if self.cancelled {
+                    return Vec::new();
+                }
                 let known_is_echo = self.cause.as_ref().is_none_or(|cause| cause.kind.is_echo());
                 if !known_is_echo || report.kind.is_echo() {
                     return Vec::new();
@@ -303,6 +309,7 @@ impl JobMaster {
     /// The job is to end at once, without a final checkpoint and without another attempt.
     pub fn on_cancel_requested(&mut self, now_ms: u64) -> Decisions {
         let report = FailureReport::new(FailureKind::Cancelled, "the job was cancelled");
+        self.cancelled = true;
         match (self.state, self.attempt) {
             (AttemptState::Starting | AttemptState::Running, Some(attempt)) => {
                 self.fail(now_ms, attempt, report)

@@ -234,6 +234,17 @@ fn a_cancelled_job_is_not_started_again() {
 }
 
 #[test]
+fn what_goes_wrong_while_a_cancelled_job_ends_does_not_start_it_again() {
+    let mut master = running();
+    let decisions = master.on_cancel_requested(20);
+    killed(&master, &decisions);
+    let internal = FailureReport::new(FailureKind::Internal, "a peer is gone in a way that looks worse");
+    assert_eq!(master.on_worker_failed(21, 1, internal), []);
+    let decisions = exit_all(&mut master, 22, 1);
+    assert!(matches!(decisions.last(), Some(AttemptDecision::GiveUp { .. })), "{decisions:?}");
+}
+
+#[test]
 fn a_start_that_cannot_work_is_not_tried_again_but_storage_is() {
     for (kind, gives_up) in
         [(FailureKind::State, true), (FailureKind::Config, true), (FailureKind::Storage, false)]
