@@ -106,16 +106,42 @@ impl CheckpointStore {
         self.files.create_dir_all(&attempts)?;
         for _ in 0..CLAIM_TRIES_MAX {
             let attempt = self.newest_attempt()? + 1;
-            let path = attempts.join(format!("{ATTEMPT_PREFIX}{attempt:010}"));
-            if let Some(mut file) = self.files.create_new(&path)? {
-                file.sync()?;
-                self.files.sync_dir(&attempts)?;
+            if self.claim(attempt)? {
                 return Ok(attempt);
             }
         }
         Err(Error::storage("cannot claim an attempt: others claim them all the time")
             .with_detail(attempts.display().to_string())
             .with_hint("make sure that the job is started once only"))
+    }
+
+    /// Claims the attempt that follows `own`, for a supervisor that has claimed `own` before: one that was replaced
+    /// must not take the job back from the one that replaced it.
+    ///
+    /// # Errors
+    /// Of kind `Cancelled` if somebody else has claimed an attempt since; else as for
+    /// [`CheckpointStore::claim_attempt`].
+    pub fn claim_attempt_after(&self, own: AttemptId) -> Result<AttemptId> {
+        self.check_fence(own)?;
+        if self.claim(own + 1)? {
+            return Ok(own + 1);
+        }
+        Err(Error::cancelled(format!(
+            "attempt {own} of job `{}` was replaced by attempt {}",
+            self.job,
+            own + 1
+        ))
+        .with_detail(self.directory.display().to_string()))
+    }
+
+    /// Creates the file that claims `attempt`; answers whether it was not there.
+    fn claim(&self, attempt: AttemptId) -> Result<bool> {
+        let attempts = self.directory.join(ATTEMPTS);
+        let path = attempts.join(format!("{ATTEMPT_PREFIX}{attempt:010}"));
+        let Some(mut file) = self.files.create_new(&path)? else { return Ok(false) };
+        file.sync()?;
+        self.files.sync_dir(&attempts)?;
+        Ok(true)
     }
 
     /// The newest attempt that was claimed; 0 if there is none.

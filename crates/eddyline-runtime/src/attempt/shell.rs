@@ -53,6 +53,7 @@ pub(crate) struct ProcessShell {
     events: Sender<Event>,
     status: Arc<Mutex<JobStatus>>,
     processes: Processes,
+    /// The newest attempt that this supervisor has claimed; 0 before the first.
     attempts_here: AttemptId,
     checkpoints: u64,
     jitter_state: u64,
@@ -239,7 +240,11 @@ impl Shell for ProcessShell {
     fn claim_attempt(&mut self) -> Result<AttemptId> {
         match &self.store {
             Some(store) => {
-                let attempt = store.claim_attempt()?;
+                let attempt = match self.attempts_here {
+                    0 => store.claim_attempt()?,
+                    own => store.claim_attempt_after(own)?,
+                };
+                self.attempts_here = attempt;
                 if let Err(error) = store.sweep_orphans(attempt) {
                     tracing::warn!("leftovers of earlier attempts could not be deleted: {error}");
                 }

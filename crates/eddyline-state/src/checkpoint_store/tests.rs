@@ -96,6 +96,17 @@ fn checkpoints_are_written_listed_and_retired() {
 }
 
 #[test]
+fn a_supervisor_that_was_replaced_does_not_take_the_job_back() {
+    let job = Job::new();
+    let own = job.store.claim_attempt().unwrap();
+    let own = job.store.claim_attempt_after(own).unwrap();
+    let others = job.store.claim_attempt().unwrap();
+    let error = job.store.claim_attempt_after(own).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Cancelled);
+    assert_eq!(job.store.newest_attempt().unwrap(), others);
+}
+
+#[test]
 fn an_older_attempt_is_fenced() {
     let mut job = Job::new();
     let first = job.store.claim_attempt().unwrap();
