@@ -67,9 +67,16 @@ pub(crate) fn catch<R>(code: impl FnOnce() -> R + UnwindSafe) -> Result<R, Error
     })
 }
 
-/// Runs engine code; a panic in it is a bug of Eddyline and becomes an error that says so.
+/// What Timely's workers panic with when the network threads, which live as long as their connections, are gone.
+const CONNECTION_LOST: &str = "MergeQueue poisoned";
+
+/// Runs engine code; a panic in it is a bug of Eddyline and becomes an error that says so. Only a lost connection
+/// is none: it is the echo of a peer that died.
 pub(crate) fn guard<R>(code: impl FnOnce() -> R) -> Result<R, Error> {
     catch(std::panic::AssertUnwindSafe(code)).map_err(|error| {
+        if error.message().contains(CONNECTION_LOST) {
+            return Error::network("the connection to another process was lost");
+        }
         let text = error.message().replacen("user code panicked", "a broken invariant", 1);
         let internal = Error::internal(text).with_hint("this is a bug in Eddyline: please report it");
         match error.detail() {
@@ -82,6 +89,7 @@ pub(crate) fn guard<R>(code: impl FnOnce() -> R) -> Result<R, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use eddyline_core::ErrorKind;
 
     #[test]
     fn a_panic_becomes_an_error_with_its_place() {
@@ -89,5 +97,7 @@ mod tests {
         assert_eq!(error.message(), "user code panicked: bad 7");
         assert!(error.detail().unwrap().contains("panics.rs:"));
         assert_eq!(catch(|| 5).unwrap(), 5);
+        assert_eq!(guard(|| panic!("bad")).unwrap_err().kind(), ErrorKind::Internal);
+        assert_eq!(guard(|| panic!("MergeQueue poisoned.")).unwrap_err().kind(), ErrorKind::Network);
     }
 }
