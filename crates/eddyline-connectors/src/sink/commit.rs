@@ -76,7 +76,13 @@ pub(super) fn remove_stale(
         let is_known = known.contains(name::visible_of(&entry.name));
         let is_ours = parsed.instance % share.1 == share.0;
         if !parsed.visible && !is_known && is_ours {
-            files.remove(&directory.join(&entry.name))?;
+            let path = directory.join(&entry.name);
+            // An attempt that is being replaced may clear away the same files at the same time.
+            if let Err(error) = files.remove(&path)
+                && files.exists(&path)?
+            {
+                return Err(error);
+            }
         } else {
             left.push(parsed);
         }
