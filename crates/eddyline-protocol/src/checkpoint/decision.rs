@@ -32,13 +32,13 @@ pub struct CheckpointConfig {
 }
 
 impl Default for CheckpointConfig {
-    /// Every 10 s, ten minutes of patience, two in flight, no failure tolerated, one kept.
+    /// Every 10 s, ten minutes of patience, one in flight, no failure tolerated, one kept.
     fn default() -> Self {
         CheckpointConfig {
             interval_ms: Some(10_000),
             min_pause_ms: 0,
             timeout_ms: 600_000,
-            max_concurrent: 2,
+            max_concurrent: 1,
             tolerable_failed_checkpoints: 0,
             num_retained: 1,
         }

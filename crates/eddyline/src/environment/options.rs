@@ -70,7 +70,7 @@ const ENTRIES: &[OptionEntry] = entries! {
         |options, key, value| options.runtime.checkpoints.min_pause_ms = millis(key, value)?;
     "execution.checkpointing.timeout", "after which a checkpoint is given up (10 min)",
         |options, key, value| options.runtime.checkpoints.timeout_ms = millis(key, value)?;
-    "execution.checkpointing.max-concurrent-checkpoints", "in flight at most (2)",
+    "execution.checkpointing.max-concurrent-checkpoints", "in flight at most (1)",
         |options, key, value| options.runtime.checkpoints.max_concurrent = number(key, value)?;
     "execution.checkpointing.tolerable-failed-checkpoints", "failures in a row that end nothing (0)",
         |options, key, value| options.runtime.checkpoints.tolerable_failed_checkpoints = number(key, value)?;
