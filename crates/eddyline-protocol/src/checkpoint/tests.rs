@@ -12,6 +12,7 @@ fn config() -> CheckpointConfig {
     CheckpointConfig {
         interval_ms: Some(100),
         timeout_ms: 1_000,
+        max_concurrent: 2,
         tolerable_failed_checkpoints: 1,
         ..Default::default()
     }
