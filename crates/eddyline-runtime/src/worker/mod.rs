@@ -163,7 +163,12 @@ impl WorkerRun {
         if !alive {
             return Ok(self.finish());
         }
-        let held_due = self.shared.holds.flush_due(now, self.buffer_timeout_micros);
+        let mut held_due = self.shared.holds.flush_due(now, self.buffer_timeout_micros);
+        if held_due.is_some() && self.is_out_of_work() {
+            // Holding parts back saves work under load; without load it only costs time.
+            self.shared.holds.flush_all();
+            held_due = Some(now);
+        }
         // What this step has asked of the driver is said in the next turn; a worker that parks first keeps others
         // waiting for a tick or for room.
         let driver_has_work = self.shared.need_tick.get() || !self.shared.credits.borrow().is_empty();
@@ -172,6 +177,11 @@ impl WorkerRun {
         }
         let due = [wake_up, held_due, self.driver.next_due()].into_iter().flatten().min();
         Ok(if due.is_some_and(|due| due <= now) { Turn::Busy } else { Turn::Idle(due) })
+    }
+
+    /// Whether no operator of this worker waits for its turn.
+    fn is_out_of_work(&self) -> bool {
+        self.timely.activations().borrow().empty_for() != Some(std::time::Duration::ZERO)
     }
 
     fn after_step(&mut self, now: u64) -> Result<(), FailureReport> {
