@@ -31,7 +31,7 @@ impl Stateful for Numbers {}
 impl Source for Numbers {
     fn poll(&mut self, context: &mut OperatorContext<'_>) -> Result<SourceStatus> {
         self.polls += 1;
-        if self.polls % self.lazy != 0 {
+        if !self.polls.is_multiple_of(self.lazy) {
             context.waker().wake_by_ref();
             return Ok(SourceStatus::Pending);
         }
