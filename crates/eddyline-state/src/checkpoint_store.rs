@@ -139,9 +139,12 @@ impl CheckpointStore {
         let attempts = self.directory.join(ATTEMPTS);
         let path = attempts.join(format!("{ATTEMPT_PREFIX}{attempt:010}"));
         let Some(mut file) = self.files.create_new(&path)? else { return Ok(false) };
-        file.sync()?;
-        self.files.sync_dir(&attempts)?;
-        Ok(true)
+        let durable = file.sync().and_then(|()| self.files.sync_dir(&attempts));
+        if durable.is_err() {
+            // Else the next try would take it for somebody else's.
+            let _ = self.files.remove(&path);
+        }
+        durable.map(|()| true)
     }
 
     /// The newest attempt that was claimed; 0 if there is none.

@@ -316,8 +316,9 @@ impl Supervisor {
                     let decisions = self.master.on_start(at.now_ms, attempt, jitter);
                     self.add_attempt(decisions);
                 }
-                // A job that ran before may find its storage again; one that never did has a wrong directory.
-                Err(error) if self.master.attempt().is_some() => {
+                // A job that ran before may find its storage again; one that never did has a wrong directory, and
+                // one that was replaced has nothing to wait for.
+                Err(error) if self.master.attempt().is_some() && error.kind() != ErrorKind::Cancelled => {
                     shell.notice(Notice::Warning(format!("the next attempt has to wait: {error}")));
                     self.claim_again_ms = Some(at.now_ms + CLAIM_PAUSE_MS);
                 }
