@@ -29,6 +29,7 @@ const CONTROL: &str = "EDDYLINE_CONTROL_ADDRESS";
 const PROCESS: &str = "EDDYLINE_PROCESS";
 const ATTEMPT: &str = "EDDYLINE_ATTEMPT";
 const SECRET: &str = "EDDYLINE_SECRET";
+const SUPERVISOR: &str = "EDDYLINE_SUPERVISOR_PROCESS";
 
 /// Exit code of a worker process whose job failed; the failure itself was reported.
 const EXIT_FAILED: i32 = 70;
@@ -137,6 +138,7 @@ impl Children {
             .env(CONTROL, address)
             .env(PROCESS, process.to_string())
             .env(ATTEMPT, self.attempt.to_string())
+            .env(SUPERVISOR, std::process::id().to_string())
             // A terminal sends Ctrl-C to the whole group: the supervisor stops the job, so its processes must live.
             .process_group(0)
             .stdin(Stdio::null());
@@ -270,7 +272,9 @@ pub(crate) fn is_worker_process() -> bool {
 /// The life of a worker process.
 pub(crate) fn work_and_exit(job: &Arc<Job>, options: &JobOptions) -> ! {
     silence_network_threads();
-    let code = match work(job, options) {
+    let code = match end_with_supervisor()
+        .and_then(|lives| if lives { work(job, options) } else { Ok(EXIT_ORPHANED) })
+    {
         Ok(code) => code,
         Err(error) => {
             tracing::error!("a worker process could not start\n{}", error.report());
@@ -278,6 +282,23 @@ pub(crate) fn work_and_exit(job: &Arc<Job>, options: &JobOptions) -> ! {
         }
     };
     std::process::exit(code)
+}
+
+/// Sees to it that this process does not outlive its supervisor, not even while it waits for its peers, when nobody
+/// listens to the supervisor's connection; answers whether there still is one. Elsewhere than on Linux, such a
+/// process ends when it is done with waiting.
+fn end_with_supervisor() -> Result<bool> {
+    #[cfg(target_os = "linux")]
+    {
+        let supervisor = number(SUPERVISOR)?;
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
+            .map_err(|error| Error::internal(format!("cannot be bound to the supervisor: {error}")))?;
+        // It may have died before.
+        let parent = rustix::process::getppid().map(|parent| parent.as_raw_nonzero().get());
+        Ok(parent.and_then(|parent| u64::try_from(parent).ok()) == Some(supervisor))
+    }
+    #[cfg(not(target_os = "linux"))]
+    Ok(true)
 }
 
 /// Threads of the mesh panic when a peer is gone; the supervisor reports that better.
