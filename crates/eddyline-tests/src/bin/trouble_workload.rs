@@ -62,7 +62,9 @@ fn run() -> Result<()> {
 
 fn in_trouble(mode: &str, numbers: &DataStream<u64>) -> Result<()> {
     match mode {
-        "panic" => drop(numbers.map(|number| 100 / number.abs_diff(7)).name("divide").uid("divide-7").print()),
+        "panic" => {
+            drop(numbers.map(|number| 100 / number.abs_diff(7)).name("divide").uid("divide-7").print())
+        }
         "error" => {
             let refused = numbers.key_by(|number| *number).process(|| Refuse).name("refuse").uid("refuse-7");
             refused.print();
