@@ -111,7 +111,7 @@ pub struct WorkerRun {
 }
 
 /// How often memory is checked, microseconds.
-const MEMORY_CHECK_MICROS: u64 = 100_000;
+const MEMORY_CHECK_MICROS: u64 = 10_000;
 
 impl WorkerRun {
     /// Builds the dataflow on `timely` and restores the state. All workers of the attempt must do the same.
@@ -287,14 +287,14 @@ impl WorkerRun {
 
     /// State that outgrows the limit ends the job with a word on what filled it, before the kernel does it silently.
     fn check_memory(&self) {
-        let sizes = self.state_sizes();
-        let state: usize = sizes.iter().map(|(_, bytes)| bytes).sum();
+        let state = self.state_bytes();
         let waiting = self.shared.stash.bytes() + self.shared.kept.bytes();
         let flow = (self.shared.pool.bytes() + waiting).max(0) as usize;
         let limit = self.shared.limits.memory_bytes;
         if state + flow <= limit {
             return;
         }
+        let sizes = self.state_sizes();
         let biggest = sizes.iter().max_by_key(|(_, bytes)| *bytes);
         let filled = biggest.map_or_else(String::new, |(name, bytes)| {
             format!("the largest state is {name} with {} MiB; ", bytes >> 20)
@@ -303,6 +303,17 @@ impl WorkerRun {
             .with_detail(format!("{filled}{} MiB are records that wait", flow >> 20))
             .with_hint("raise taskmanager.memory.process.size, run more workers, or keep less state (shorter windows, TTL)");
         self.shared.fail_with(&error);
+    }
+
+    fn state_bytes(&self) -> usize {
+        let mut bytes = 0;
+        for instance in self.shared.instances.borrow().iter() {
+            let _ = instance.borrow_mut().visit_states(&mut |state| {
+                bytes += state.memory_bytes();
+                Ok(())
+            });
+        }
+        bytes
     }
 
     fn state_sizes(&self) -> Vec<(String, usize)> {
@@ -336,7 +347,7 @@ impl WorkerRun {
             flight_bytes: self.shared.pool.bytes(),
             flight_bytes_peak: self.shared.pool.peak(),
             waiting_bytes: self.shared.stash.bytes() + self.shared.kept.bytes(),
-            state_bytes: self.state_sizes().iter().map(|(_, bytes)| bytes).sum(),
+            state_bytes: self.state_bytes(),
             late: late.collect(),
         }
     }
