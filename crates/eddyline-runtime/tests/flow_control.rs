@@ -125,7 +125,8 @@ impl Operator for Body {
     }
 }
 
-const MEMORY: usize = 16 << 20;
+/// Enough for what a join has to keep by its nature, far less than what the jobs produce in all.
+const MEMORY: usize = 48 << 20;
 
 struct Shape {
     builder: JobBuilder,
