@@ -76,7 +76,7 @@ impl Default for JobOptions {
             memory_bytes: 1 << 30,
             tick_length: Duration::from_millis(10),
             on_event: false,
-            buffer_timeout: Duration::from_millis(1),
+            buffer_timeout: Duration::from_micros(200),
             batch_rows: 4096,
             snapshot_entries_per_turn: 8192,
             heartbeat_interval: Duration::from_millis(500),

@@ -78,7 +78,7 @@ const ENTRIES: &[OptionEntry] = entries! {
         |options, key, value| options.runtime.checkpoints.num_retained = number(key, value)?;
     "execution.state-recovery.ignore-unclaimed-state", "drop state that no operator takes (false)",
         |options, key, value| options.runtime.allow_non_restored_state = boolean(key, value)?;
-    "execution.buffer-timeout", "longest time a small batch is held back (1 ms)",
+    "execution.buffer-timeout", "longest time a small batch is held back (200 us)",
         |options, key, value| options.runtime.buffer_timeout = duration(key, value)?;
     "heartbeat.interval", "between two signs of life of a process (500 ms)",
         |options, key, value| options.runtime.heartbeat_interval = duration(key, value)?;
