@@ -5,7 +5,7 @@ mod run;
 mod storm;
 mod watch;
 
-pub use program::{Ended, Place, Started, visible_files};
+pub use program::{Ended, Log, Place, Started, visible_files};
 pub use run::{Run, Settings, seed_offset};
 pub use storm::{Kill, Phase, Tally, Victim, storm};
 pub use watch::{Deadline, processes_with, signal, tell};

@@ -17,7 +17,18 @@ pub struct Place {
 /// A program that was started.
 pub struct Started {
     child: Child,
-    output: PathBuf,
+    log: Log,
+}
+
+/// What a program says, while it runs and after.
+#[derive(Debug, Clone)]
+pub struct Log(PathBuf);
+
+impl Log {
+    /// What it has said so far, on standard error and standard output.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.0).unwrap_or_default()).into_owned()
+    }
 }
 
 /// A program that has ended.
@@ -53,8 +64,8 @@ impl Place {
     /// # Errors
     /// If it cannot be started.
     pub fn start(&self, arguments: &[&str]) -> std::io::Result<Started> {
-        let output = tempfile::NamedTempFile::new_in(self.directory.path())?.into_temp_path().keep()?;
-        let log = File::create(&output)?;
+        let path = tempfile::NamedTempFile::new_in(self.directory.path())?.into_temp_path().keep()?;
+        let output = File::create(&path)?;
         let child = Command::new(&self.program)
             .args(arguments)
             // Whoever wants stack traces of panics must not get them where an error is reported.
@@ -62,10 +73,10 @@ impl Place {
             // A terminal sends Ctrl-C to all processes of a group.
             .process_group(0)
             .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
+            .stdout(output.try_clone()?)
+            .stderr(output)
             .spawn()?;
-        Ok(Started { child, output })
+        Ok(Started { child, log: Log(path) })
     }
 
     /// Runs the program to its end.
@@ -119,7 +130,12 @@ impl Started {
 
     /// What it has said so far.
     pub fn said(&self) -> String {
-        String::from_utf8_lossy(&std::fs::read(&self.output).unwrap_or_default()).into_owned()
+        self.log.text()
+    }
+
+    /// Where it says what it says, to be read while something else is waited for.
+    pub fn log(&self) -> Log {
+        self.log.clone()
     }
 
     /// Waits until `see` sees something, as long as the program runs.
