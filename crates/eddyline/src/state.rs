@@ -43,6 +43,11 @@ impl States {
         Ok(())
     }
 
+    /// Tells all states that the keys of these hashes are about to be used.
+    pub(crate) fn warm(&self, hashes: &[u64]) {
+        self.states.iter().for_each(|state| state.borrow().warm(hashes));
+    }
+
     /// Shows all states in order.
     pub(crate) fn visit(&self, visit: &mut dyn FnMut(&mut dyn ManagedState) -> Result<()>) -> Result<()> {
         self.states.iter().try_for_each(|state| visit(&mut *state.borrow_mut()))

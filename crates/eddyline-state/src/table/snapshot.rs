@@ -21,14 +21,52 @@ const COMPACTED_SHARE: usize = 8;
 pub(super) struct GroupCopy {
     pub(super) frozen: Frozen,
     removals: Removals,
-    encoded: Vec<u8>,
+    encoded: Blocks,
     entries: u64,
+}
+
+/// Encoded entries in blocks: what grows without bound must neither be moved nor be copied as it grows.
+#[derive(Default)]
+struct Blocks {
+    full: Vec<Vec<u8>>,
+    full_bytes: usize,
+    current: Vec<u8>,
+}
+
+/// From so many bytes on a block is full.
+const BLOCK_BYTES: usize = 32 << 10;
+
+impl Blocks {
+    #[inline]
+    fn encode<K: Data, V: Data>(&mut self, key: &K, value: &V) {
+        key.encode(&mut self.current);
+        value.encode(&mut self.current);
+        if self.current.len() >= BLOCK_BYTES {
+            self.turn();
+        }
+    }
+
+    #[cold]
+    fn turn(&mut self) {
+        let next = Vec::with_capacity(BLOCK_BYTES + BLOCK_BYTES / 16);
+        let full = std::mem::replace(&mut self.current, next);
+        self.full_bytes += full.capacity();
+        self.full.push(full);
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.full_bytes + self.current.capacity()
+    }
+
+    fn append_to(self, part: &mut PartWriter) {
+        self.full.into_iter().for_each(|block| part.append_block(block));
+        part.append_block(self.current);
+    }
 }
 
 impl GroupCopy {
     pub(super) fn encode<K: Data, V: Data>(&mut self, key: &K, value: &V) {
-        key.encode(&mut self.encoded);
-        value.encode(&mut self.encoded);
+        self.encoded.encode(key, value);
         self.entries += 1;
     }
 
@@ -37,7 +75,7 @@ impl GroupCopy {
     }
 
     fn memory_bytes(&self) -> usize {
-        self.encoded.capacity() + self.removals.memory_bytes()
+        self.encoded.memory_bytes() + self.removals.memory_bytes()
     }
 }
 
@@ -78,8 +116,7 @@ impl<K: Key, V: Data> Group<K, V> {
         if let Some(copy) = &mut self.record.copy {
             let GroupCopy { frozen, encoded, entries, .. } = copy;
             self.entries.walk(*frozen, &mut usize::MAX.clone(), |entry| {
-                entry.key.encode(encoded);
-                entry.value.encode(encoded);
+                encoded.encode(&entry.key, &entry.value);
                 *entries += 1;
             });
         }
@@ -108,7 +145,7 @@ impl<K: Key, V: Data> Group<K, V> {
         self.entries.begin_walk();
         let removals = if base { Removals::default() } else { removals };
         let frozen = Frozen { epoch, full: base };
-        self.record.copy = Some(GroupCopy { frozen, removals, encoded: Vec::new(), entries: 0 });
+        self.record.copy = Some(GroupCopy { frozen, removals, encoded: Blocks::default(), entries: 0 });
         Work::Table
     }
 }
@@ -170,11 +207,11 @@ impl<K: Key, V: Data> KeyedTable<K, V> {
             Work::Encoded(copy) => copy,
             _ => group.record.copy.take().ok_or_else(nothing_frozen)?,
         };
-        part.append(|out| out.extend_from_slice(&copy.encoded));
-        let entries = *written + copy.entries;
+        let (kind, entries) = (copy.kind(), *written + copy.entries);
         *budget = budget.saturating_sub(copy.entries as usize / 8);
+        copy.encoded.append_to(part);
         snapshot.open = None;
-        group.record.chain.push(part.end_segment(copy.kind(), entries)?);
+        group.record.chain.push(part.end_segment(kind, entries)?);
         Ok(true)
     }
 }
@@ -253,6 +290,12 @@ impl<K: Key, V: Data> ManagedState for KeyedTable<K, V> {
 
     fn restore(&mut self, source: &mut RestoreSource) -> Result<()> {
         self.restore_from(source)
+    }
+
+    fn warm(&self, hashes: &[u64]) {
+        if self.outgrows_cache() {
+            self.warm(hashes);
+        }
     }
 
     fn memory_bytes(&self) -> usize {

@@ -2,6 +2,7 @@
 
 mod broadcast;
 mod core;
+mod key_run;
 mod process;
 mod stages;
 #[cfg(test)]
