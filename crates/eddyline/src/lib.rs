@@ -42,7 +42,7 @@ pub use function::{
 pub use operators::ProcessingTimersAtEnd;
 pub use sink::{CollectHandle, SinkFunction};
 pub use source::{DataGenerator, SplitSource};
-pub use stream::{DataStream, KeyedStream};
+pub use stream::{DataStream, KeyedStream, Summand, Ties};
 pub use watermark::{WatermarkGenerator, WatermarkOutput, WatermarkStrategy};
 
 /// What `#[derive(Data)]` refers to.

@@ -3,6 +3,7 @@
 mod broadcast;
 mod core;
 mod process;
+mod rolling;
 mod stages;
 #[cfg(test)]
 mod tests;
@@ -11,4 +12,5 @@ pub(crate) use broadcast::{BroadcastOperator, KeyedBroadcastOperator};
 pub(crate) use core::KeyOf;
 pub use core::ProcessingTimersAtEnd;
 pub(crate) use process::KeyedProcessOperator;
-pub(crate) use stages::{FilterStage, FlatMapStage, MapStage};
+pub(crate) use rolling::{Rolling, RollingOperator};
+pub(crate) use stages::{FilterMapStage, FilterStage, MapStage, TryFilterStage, TryFlatMapStage};
