@@ -5,45 +5,9 @@ use super::{DataStream, KeyedStream};
 use crate::operators::{Rolling, RollingOperator};
 use crate::window::Aggregator;
 use eddyline_core::{Data, Key};
+use eddyline_runtime::accumulators::Summand;
 use eddyline_runtime::graph::NodeSpec;
 use std::marker::PhantomData;
-
-/// A number that can be summed up.
-///
-/// # Examples
-/// ```
-/// use eddyline::Summand;
-///
-/// assert_eq!(u8::plus(200, 100), 44, "whole numbers wrap around");
-/// assert_eq!(f64::plus(0.5, 1.0), 1.5);
-/// ```
-pub trait Summand: Data + Copy + Default {
-    /// The sum of both. Whole numbers wrap around, as in the arithmetic of most engines.
-    fn plus(self, other: Self) -> Self;
-}
-
-macro_rules! whole_summands {
-    ($($type:ty),*) => { $(impl Summand for $type {
-        #[inline]
-        fn plus(self, other: Self) -> Self { self.wrapping_add(other) }
-    })* };
-}
-
-whole_summands!(i8, i16, i32, i64, i128, u8, u16, u32, u64, u128);
-
-impl Summand for f32 {
-    #[inline]
-    fn plus(self, other: Self) -> Self {
-        self + other
-    }
-}
-
-impl Summand for f64 {
-    #[inline]
-    fn plus(self, other: Self) -> Self {
-        self + other
-    }
-}
 
 /// Which of several records with equally small or large values counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -6,16 +6,19 @@
 mod aggregations;
 mod async_call;
 mod broadcast;
+mod connect;
 mod iterate;
 mod join;
 mod keyed;
 mod ports;
+mod process;
 mod sinks;
 mod transformations;
 mod windowed;
 
-pub use aggregations::{Summand, Ties};
+pub use aggregations::Ties;
 pub use broadcast::{BroadcastConnectedStream, KeyedBroadcastConnectedStream};
+pub use connect::{ConnectedStreams, KeyedConnectedStreams};
 pub use join::JoinedStreams;
 pub use keyed::KeyedStream;
 pub use sinks::DataStreamSink;
