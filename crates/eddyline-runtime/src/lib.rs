@@ -22,6 +22,7 @@ macro_rules! planted {
     };
 }
 
+pub mod accumulators;
 pub mod attempt;
 #[cfg(feature = "arrow")]
 pub mod columnar;
@@ -36,6 +37,7 @@ mod instance;
 pub mod latency;
 mod loop_rounds;
 mod loops;
+pub mod metrics;
 pub mod operator;
 mod operator_task;
 mod outputs;

@@ -26,23 +26,28 @@ pub use eddyline_core::{
     WATERMARK_MIN,
 };
 pub use eddyline_protocol::{CheckpointId, RestartStrategy, StopMode};
+pub use eddyline_protocol::{MetricReport, MetricValue};
+pub use eddyline_runtime::accumulators::{self, Summand};
 pub use eddyline_runtime::attempt::{JobControl, JobHandle, JobOptions, JobReport, JobStatus};
 pub use eddyline_runtime::graph::{JobGraph, NodeSpec};
+pub use eddyline_runtime::metrics;
 pub use eddyline_runtime::{InstanceInfo, Operator, OperatorContext, Progress, SourceStatus, Stateful};
 pub use eddyline_state::{
     Accumulator, AggregatingState, BroadcastState, ListState, ManagedState, MapState, OperatorListState,
     ReducingState, ValueState,
 };
-pub use environment::{Environment, Options};
+pub use environment::{Environment, Options, Parameters};
 pub use function::{
     BroadcastContext, BroadcastHandle, BroadcastOpenContext, BroadcastProcessFunction, BroadcastReadContext,
-    BroadcastReader, Collector, KeyedBroadcastProcessFunction, KeyedContext, KeyedOpenContext,
-    KeyedProcessFunction, OutputTag, TimeDomain,
+    BroadcastReader, CoFlatMapFunction, CoMapFunction, CoProcessFunction, Collector, FilterFunction,
+    FlatMapFunction, KeyedBroadcastProcessFunction, KeyedCoProcessFunction, KeyedContext, KeyedOpenContext,
+    KeyedProcessFunction, MapFunction, OperatorList, OperatorMap, OutputTag, ProcessContext, ProcessFunction,
+    RuntimeContext, TimeDomain,
 };
 pub use operators::ProcessingTimersAtEnd;
 pub use sink::{CollectHandle, SinkFunction};
 pub use source::{DataGenerator, SplitSource};
-pub use stream::{DataStream, KeyedStream};
+pub use stream::{DataStream, KeyedStream, Ties};
 pub use watermark::{WatermarkGenerator, WatermarkOutput, WatermarkStrategy};
 
 /// What `#[derive(Data)]` refers to.

@@ -49,6 +49,10 @@ pub enum Partitioning {
     Hash,
     /// Evenly, batch by batch.
     Rebalance,
+    /// Evenly, batch by batch, to some of the instances: each sender serves its own share of them.
+    Rescale,
+    /// Record by record, to instances drawn at random.
+    Shuffle,
     /// To all instances.
     Broadcast,
     /// To instance 0.

@@ -233,6 +233,7 @@ impl<'s> Builder<'_, 's> {
             let pact = ExchangePact {
                 partitioner: spec.partitioner.clone(),
                 setup: PartitionerSetup {
+                    senders: self.instances_of(&self.job.graph.nodes[edge.from]) as usize,
                     targets: self.instances_of(node) as usize,
                     max_parallelism: self.job.graph.max_parallelism,
                     worker: self.shared.worker,

@@ -3,16 +3,22 @@
 //! A [`DataStream`] is a handle to an output of the graph that is being described; nothing flows before the job is
 //! executed. Handles are cheap to clone, and a stream can be read by several steps.
 
+mod aggregations;
 mod async_call;
 mod broadcast;
+mod connect;
 mod iterate;
 mod join;
 mod keyed;
 mod ports;
+mod process;
 mod sinks;
+mod transformations;
 mod windowed;
 
+pub use aggregations::Ties;
 pub use broadcast::{BroadcastConnectedStream, KeyedBroadcastConnectedStream};
+pub use connect::{ConnectedStreams, KeyedConnectedStreams};
 pub use join::JoinedStreams;
 pub use keyed::KeyedStream;
 pub use sinks::DataStreamSink;
@@ -20,7 +26,7 @@ pub use windowed::WindowedStream;
 
 use crate::environment::{GraphBuilder, Route};
 use crate::function::{Collector, OutputTag};
-use crate::operators::{FilterStage, FlatMapStage, MapStage};
+use crate::operators::{FilterStage, MapStage, TryFlatMapStage};
 use crate::side_output::SidePorts;
 use crate::watermark::WatermarkStrategy;
 use crate::watermark::assigner::TimestampAssigner;
@@ -147,7 +153,13 @@ impl<T: Data> DataStream<T> {
         &self,
         function: impl FnMut(T, &mut Collector<U>) + Clone + Send + Sync + 'static,
     ) -> DataStream<U> {
-        self.stage("flat_map", move || FlatMapStage::<T, U, _>::new(function.clone()))
+        self.stage("flat_map", move || {
+            let mut function = function.clone();
+            TryFlatMapStage::<T, U, _>::new(move |value, out: &mut Collector<U>| {
+                function(value, out);
+                Ok(())
+            })
+        })
     }
 
     /// Assigns timestamps and generates watermarks in mid-pipeline, one generator per instance. Watermarks from
