@@ -93,6 +93,13 @@ pub struct HarnessSnapshot {
     tick: Tick,
 }
 
+impl HarnessSnapshot {
+    /// How many bytes the states took.
+    pub fn bytes_len(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
 /// One operator instance, driven by hand.
 pub struct OperatorHarness {
     shared: Rc<WorkerShared>,

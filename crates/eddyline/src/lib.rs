@@ -16,6 +16,7 @@ mod side_output;
 pub mod sink;
 pub mod source;
 mod state;
+mod state_ttl;
 pub mod stream;
 mod timers;
 mod watermark;
@@ -31,7 +32,7 @@ pub use eddyline_runtime::graph::{JobGraph, NodeSpec};
 pub use eddyline_runtime::{InstanceInfo, Operator, OperatorContext, Progress, SourceStatus, Stateful};
 pub use eddyline_state::{
     Accumulator, AggregatingState, BroadcastState, ListState, ManagedState, MapState, OperatorListState,
-    ReducingState, ValueState,
+    ReducingState, StateTtlConfig, StateVisibility, TtlTimeDomain, TtlUpdateType, ValueState,
 };
 pub use environment::{Environment, Options};
 pub use function::{
@@ -42,6 +43,7 @@ pub use function::{
 pub use operators::ProcessingTimersAtEnd;
 pub use sink::{CollectHandle, SinkFunction};
 pub use source::{DataGenerator, SplitSource};
+pub use state_ttl::TtlStates;
 pub use stream::{DataStream, KeyedStream};
 pub use watermark::{WatermarkGenerator, WatermarkOutput, WatermarkStrategy};
 

@@ -6,6 +6,8 @@ mod process;
 mod stages;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod ttl_tests;
 
 pub(crate) use broadcast::{BroadcastOperator, KeyedBroadcastOperator};
 pub(crate) use core::KeyOf;
