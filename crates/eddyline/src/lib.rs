@@ -18,6 +18,8 @@ pub mod source;
 mod state;
 mod state_ttl;
 pub mod stream;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod timers;
 mod watermark;
 pub mod window;
