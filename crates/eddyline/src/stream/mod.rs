@@ -5,17 +5,21 @@
 
 mod async_call;
 mod broadcast;
+mod interval_join;
 mod iterate;
 mod join;
 mod keyed;
 mod ports;
 mod sinks;
+mod window_join;
 mod windowed;
 
 pub use broadcast::{BroadcastConnectedStream, KeyedBroadcastConnectedStream};
+pub use interval_join::{IntervalJoin, IntervalJoined};
 pub use join::JoinedStreams;
 pub use keyed::KeyedStream;
 pub use sinks::DataStreamSink;
+pub use window_join::{CoGroupedStreams, WindowCoGroupedStreams, WindowJoinedStreams};
 pub use windowed::WindowedStream;
 
 use crate::environment::{GraphBuilder, Route};
