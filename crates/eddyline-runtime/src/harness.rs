@@ -26,6 +26,7 @@
 
 use crate::context::{Emitter, InstanceInfo, OperatorContext};
 use crate::graph::{Job, JobGraph};
+use crate::inspect::StateImage;
 use crate::instance::{Body, Instance};
 use crate::operator::{Operator, Progress};
 use crate::services::Services;
@@ -91,6 +92,13 @@ pub struct HarnessSnapshot {
     bytes: Vec<u8>,
     max_parallelism: u32,
     tick: Tick,
+}
+
+impl HarnessSnapshot {
+    /// How many bytes the states took.
+    pub fn bytes_len(&self) -> usize {
+        self.bytes.len()
+    }
 }
 
 /// One operator instance, driven by hand.
@@ -425,6 +433,19 @@ impl OperatorHarness {
     /// Records that the operator counted as late.
     pub fn late(&self) -> u64 {
         self.instance.metrics.late.get()
+    }
+
+    /// The state `name` of the operator, as it is now.
+    ///
+    /// # Errors
+    /// If the operator has no such state.
+    pub fn state(&mut self, name: &str) -> Result<StateImage> {
+        let mut image = StateImage::new(name);
+        image.add(&mut self.instance)?;
+        if image.is_empty() {
+            return Err(Error::config(format!("the operator has no state `{name}`")));
+        }
+        Ok(image)
     }
 
     /// About how many bytes the states occupy.

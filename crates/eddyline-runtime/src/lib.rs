@@ -33,6 +33,7 @@ mod driver;
 mod exchange;
 pub mod graph;
 pub mod harness;
+pub mod inspect;
 mod instance;
 pub mod latency;
 mod loop_rounds;

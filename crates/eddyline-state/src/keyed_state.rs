@@ -5,6 +5,7 @@
 //! [`ValueBackend`], which a table in memory implements and a store on disk can.
 
 use crate::table::KeyedTable;
+use crate::ttl::{Timed, TimedList, TtlList, TtlMap, TtlTable, TtlValue};
 use eddyline_core::{Data, Key};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -113,6 +114,11 @@ impl<V: Data> ValueState<V> {
         ValueState::new(Rc::new(TableBackend { context: context.clone(), table: table.clone() }))
     }
 
+    /// A handle to values that age.
+    pub fn with_ttl<K: Key>(table: &Rc<TtlTable<K, Timed<V>>>) -> Self {
+        ValueState::new(Rc::new(TtlValue::new(table)))
+    }
+
     /// A copy of the current key's value.
     pub fn get(&self) -> Option<V> {
         self.with(|value| value.cloned())
@@ -156,116 +162,184 @@ impl<V: Data> ValueState<V> {
     }
 }
 
-/// A list per key.
+/// A list per key. With a time to live, each element has one of its own.
 #[derive(Clone)]
 pub struct ListState<V> {
-    list: ValueState<Vec<V>>,
+    list: Lists<V>,
+}
+
+#[derive(Clone)]
+enum Lists<V> {
+    Plain(ValueState<Vec<V>>),
+    Aging(TtlList<V>),
 }
 
 impl<V: Data> ListState<V> {
     /// A list on top of a state that holds vectors.
     pub fn new(list: ValueState<Vec<V>>) -> Self {
-        ListState { list }
+        ListState { list: Lists::Plain(list) }
+    }
+
+    /// A list whose elements age.
+    pub fn with_ttl<K: Key>(table: &Rc<TtlTable<K, TimedList<V>>>) -> Self {
+        ListState { list: Lists::Aging(TtlList::new(table)) }
     }
 
     /// Appends to the current key's list.
     pub fn add(&self, value: V) {
-        self.list.with_mut(Vec::new, |list| list.push(value));
+        match &self.list {
+            Lists::Plain(list) => list.with_mut(Vec::new, |list| list.push(value)),
+            Lists::Aging(list) => list.add_all(&mut std::iter::once(value)),
+        }
     }
 
     /// Appends several values to the current key's list.
     pub fn add_all(&self, values: impl IntoIterator<Item = V>) {
-        self.list.with_mut(Vec::new, |list| list.extend(values));
+        match &self.list {
+            Lists::Plain(list) => list.with_mut(Vec::new, |list| list.extend(values)),
+            Lists::Aging(list) => list.add_all(&mut values.into_iter()),
+        }
     }
 
     /// A copy of the current key's list; empty if there is none.
     pub fn get(&self) -> Vec<V> {
-        self.list.get().unwrap_or_default()
+        self.with(<[V]>::to_vec)
     }
 
     /// Shows the current key's list without copying it.
     pub fn with<R>(&self, see: impl FnOnce(&[V]) -> R) -> R {
-        self.list.with(|list| see(list.map_or(&[], Vec::as_slice)))
+        match &self.list {
+            Lists::Plain(list) => list.with(|list| see(list.map_or(&[], Vec::as_slice))),
+            Lists::Aging(list) => list.with(see),
+        }
     }
 
-    /// Lets the current key's list be changed in place.
+    /// Lets the current key's list be changed in place. With a time to live, all elements that are there afterwards
+    /// count as written.
     pub fn with_mut<R>(&self, change: impl FnOnce(&mut Vec<V>) -> R) -> R {
-        self.list.with_mut(Vec::new, change)
+        match &self.list {
+            Lists::Plain(list) => list.with_mut(Vec::new, change),
+            Lists::Aging(list) => list.with_mut(change),
+        }
     }
 
     /// Replaces the current key's list.
     pub fn update(&self, values: Vec<V>) {
-        self.list.update(values);
+        match &self.list {
+            Lists::Plain(list) => list.update(values),
+            Lists::Aging(list) => list.with_mut(|list| *list = values),
+        }
     }
 
     /// Takes the current key's list out.
     pub fn take(&self) -> Vec<V> {
-        self.list.take().unwrap_or_default()
+        match &self.list {
+            Lists::Plain(list) => list.take().unwrap_or_default(),
+            Lists::Aging(list) => list.take(),
+        }
     }
 
     /// Forgets the current key's list.
     pub fn clear(&self) {
-        self.list.clear();
+        self.take();
     }
 }
 
-/// A map per key, in the order of the map's own keys. The map of a key is written to snapshots as a whole.
+/// A map per key, in the order of the map's own keys. The map of a key is written to snapshots as a whole. With a
+/// time to live, each entry has one of its own.
 #[derive(Clone)]
 pub struct MapState<UK, V> {
-    map: ValueState<BTreeMap<UK, V>>,
+    map: Maps<UK, V>,
+}
+
+#[derive(Clone)]
+enum Maps<UK, V> {
+    Plain(ValueState<BTreeMap<UK, V>>),
+    Aging(TtlMap<UK, V>),
 }
 
 impl<UK: Data + Ord, V: Data> MapState<UK, V> {
     /// A map on top of a state that holds maps.
     pub fn new(map: ValueState<BTreeMap<UK, V>>) -> Self {
-        MapState { map }
+        MapState { map: Maps::Plain(map) }
+    }
+
+    /// A map whose entries age.
+    pub fn with_ttl<K: Key>(table: &Rc<TtlTable<K, BTreeMap<UK, Timed<V>>>>) -> Self {
+        MapState { map: Maps::Aging(TtlMap::new(table)) }
     }
 
     /// A copy of what `key` maps to for the current key.
     pub fn get(&self, key: &UK) -> Option<V> {
-        self.map.with(|map| map.and_then(|map| map.get(key)).cloned())
+        match &self.map {
+            Maps::Plain(map) => map.with(|map| map.and_then(|map| map.get(key)).cloned()),
+            Maps::Aging(map) => map.look(key, |value| value.cloned()),
+        }
     }
 
     /// Whether `key` maps to something for the current key.
     pub fn contains(&self, key: &UK) -> bool {
-        self.map.with(|map| map.is_some_and(|map| map.contains_key(key)))
+        match &self.map {
+            Maps::Plain(map) => map.with(|map| map.is_some_and(|map| map.contains_key(key))),
+            Maps::Aging(map) => map.look(key, |value| value.is_some()),
+        }
     }
 
     /// Maps `key` to `value` and returns what it mapped to before.
     pub fn insert(&self, key: UK, value: V) -> Option<V> {
-        self.map.with_mut(BTreeMap::new, |map| map.insert(key, value))
+        match &self.map {
+            Maps::Plain(map) => map.with_mut(BTreeMap::new, |map| map.insert(key, value)),
+            Maps::Aging(map) => map.insert(key, value),
+        }
     }
 
     /// Takes `key` out of the current key's map; a map that becomes empty is forgotten.
     pub fn remove(&self, key: &UK) -> Option<V> {
+        let map = match &self.map {
+            Maps::Plain(map) => map,
+            Maps::Aging(map) => return map.remove(key),
+        };
         if !self.contains(key) {
             return None;
         }
-        let (removed, is_empty) = self.map.with_mut(BTreeMap::new, |map| (map.remove(key), map.is_empty()));
+        let (removed, is_empty) = map.with_mut(BTreeMap::new, |map| (map.remove(key), map.is_empty()));
         if is_empty {
-            self.map.clear();
+            map.clear();
         }
         removed
     }
 
-    /// Shows the current key's map, if there is one, without copying it.
+    /// Shows the current key's map, if there is one; without copying it, unless it has a time to live.
     pub fn with<R>(&self, see: impl FnOnce(Option<&BTreeMap<UK, V>>) -> R) -> R {
-        self.map.with(see)
+        match &self.map {
+            Maps::Plain(map) => map.with(see),
+            Maps::Aging(map) => map.with(see),
+        }
     }
 
-    /// Lets the current key's map be changed in place.
+    /// Lets the current key's map be changed in place. With a time to live, a copy is changed, and all entries that
+    /// are there afterwards count as written.
     pub fn with_mut<R>(&self, change: impl FnOnce(&mut BTreeMap<UK, V>) -> R) -> R {
-        self.map.with_mut(BTreeMap::new, change)
+        match &self.map {
+            Maps::Plain(map) => map.with_mut(BTreeMap::new, change),
+            Maps::Aging(map) => map.with_mut(change),
+        }
     }
 
     /// Whether the current key's map has no entry.
     pub fn is_empty(&self) -> bool {
-        self.map.with(|map| map.is_none_or(BTreeMap::is_empty))
+        match &self.map {
+            Maps::Plain(map) => map.with(|map| map.is_none_or(BTreeMap::is_empty)),
+            Maps::Aging(map) => map.is_empty(),
+        }
     }
 
     /// Forgets the current key's map.
     pub fn clear(&self) {
-        self.map.clear();
+        match &self.map {
+            Maps::Plain(map) => map.clear(),
+            Maps::Aging(map) => map.clear(),
+        }
     }
 }
 

@@ -23,6 +23,7 @@ pub mod table;
 #[cfg(test)]
 mod tests;
 pub mod timers;
+pub mod ttl;
 pub mod window_table;
 
 pub use checkpoint_store::CheckpointStore;
@@ -36,4 +37,5 @@ pub use restore::{RestoreSource, SegmentReader};
 pub use storage::{DirectoryEntry, FileSystem, LocalFileSystem, MemoryFileSystem, WritableFile};
 pub use table::KeyedTable;
 pub use timers::{Timer, TimerTable};
+pub use ttl::{StateTtlConfig, StateVisibility, TtlTimeDomain, TtlUpdateType};
 pub use window_table::NamespacedTable;

@@ -11,6 +11,7 @@ pub use schema::describe;
 pub(crate) use schema::{Decoder, same_layout};
 
 use crate::segment::{SegmentVisitor, visit_segment};
+use crate::ttl::{carries_times, time_to_live_lost};
 use eddyline_core::{Data, DataType, DecodeError, Error, Reader, Result, Value};
 use eddyline_protocol::{Manifest, SegmentChain, SegmentKind, SegmentRef, StateDescriptor, StateManifest};
 use std::collections::{BTreeMap, BTreeSet};
@@ -77,11 +78,16 @@ impl RestoreSource {
     /// such state.
     ///
     /// # Errors
-    /// If the checkpoint has a state of that name but of another kind.
+    /// If the checkpoint has a state of that name but of another kind, or one with a time to live that is to be read
+    /// without.
     pub fn claim(&mut self, descriptor: &StateDescriptor) -> Result<Vec<StateManifest>> {
         self.claimed.insert(descriptor.name.clone());
         let found: Vec<_> =
             self.states.iter().filter(|state| state.descriptor.name == descriptor.name).cloned().collect();
+        let loses_times = |state: &StateManifest| carries_times(&state.descriptor.value);
+        if !carries_times(&descriptor.value) && found.iter().any(loses_times) {
+            return Err(time_to_live_lost(&descriptor.name, &self.uid));
+        }
         match found.iter().find(|state| state.descriptor.kind != descriptor.kind) {
             None => Ok(found),
             Some(other) => Err(self.wrong_shape(descriptor).with_detail(format!(

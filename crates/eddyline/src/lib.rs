@@ -16,7 +16,10 @@ mod side_output;
 pub mod sink;
 pub mod source;
 mod state;
+mod state_ttl;
 pub mod stream;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod timers;
 mod watermark;
 pub mod window;
@@ -34,7 +37,7 @@ pub use eddyline_runtime::metrics;
 pub use eddyline_runtime::{InstanceInfo, Operator, OperatorContext, Progress, SourceStatus, Stateful};
 pub use eddyline_state::{
     Accumulator, AggregatingState, BroadcastState, ListState, ManagedState, MapState, OperatorListState,
-    ReducingState, ValueState,
+    ReducingState, StateTtlConfig, StateVisibility, TtlTimeDomain, TtlUpdateType, ValueState,
 };
 pub use environment::{Environment, Options, Parameters};
 pub use function::{
@@ -47,6 +50,7 @@ pub use function::{
 pub use operators::ProcessingTimersAtEnd;
 pub use sink::{CollectHandle, SinkFunction};
 pub use source::{DataGenerator, SplitSource};
+pub use state_ttl::TtlStates;
 pub use stream::{DataStream, KeyedStream, Ties};
 pub use watermark::{WatermarkGenerator, WatermarkOutput, WatermarkStrategy};
 

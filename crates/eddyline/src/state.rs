@@ -1,7 +1,9 @@
 //! The states that functions declare, held for the runtime.
 
+use crate::state_ttl::OperatorTime;
 use eddyline_core::{Data, Error, Key, Result};
 use eddyline_runtime::InstanceInfo;
+use eddyline_state::ttl::CleanUp;
 use eddyline_state::{BroadcastState, KeyContext, KeyedTable, ManagedState, ValueState};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -64,11 +66,28 @@ impl States {
 pub(crate) struct KeyedStates<K> {
     pub(crate) key: KeyContext<K>,
     pub(crate) states: States,
+    /// By what event time states age.
+    pub(crate) time: Rc<OperatorTime>,
+    /// States with a time to live.
+    pub(crate) aging: Vec<Rc<dyn CleanUp>>,
 }
 
 impl<K: Key> KeyedStates<K> {
     pub(crate) fn new() -> Self {
-        KeyedStates { key: KeyContext::new(), states: States::default() }
+        KeyedStates {
+            key: KeyContext::new(),
+            states: States::default(),
+            time: OperatorTime::new(),
+            aging: Vec::new(),
+        }
+    }
+
+    /// Cleans up what belongs to `records` records that were processed.
+    #[inline]
+    pub(crate) fn clean_up(&self, records: usize) {
+        for state in &self.aging {
+            state.after_records(records);
+        }
     }
 
     /// Declares a value per key.

@@ -79,6 +79,10 @@ const BANS: &[Ban] = &[
                 "crates/eddyline-runtime/src/attempt/process.rs",
                 "gives Timely its start, which Timely alone uses",
             ),
+            (
+                "crates/eddyline-runtime/src/deterministic/mod.rs",
+                "gives Timely its start, which it would use for delays, and nobody asks for any",
+            ),
         ],
         excuse: None,
     },

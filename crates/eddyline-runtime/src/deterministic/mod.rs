@@ -21,18 +21,33 @@ use eddyline_core::Result;
 use eddyline_protocol::FailureReport;
 use fabric::Fabric;
 use std::sync::Arc;
+use std::time::Instant;
 use timely::WorkerConfig as TimelyConfig;
 use timely::communication::allocator::Allocator;
 use timely::worker::Worker;
 
 /// The processes of one attempt, one worker each, and the network between them.
 ///
-/// Workers are dropped before the network's threads are joined, whatever happens.
+/// Workers are dropped before the network's threads are joined, whatever happens. In a thread that panics nothing is
+/// dropped at all: Timely's threads would panic too, and the process would abort before anybody reads why.
 pub struct Cluster {
     runs: Vec<Option<WorkerRun>>,
     unbuilt: Vec<Option<Allocator>>,
     network: Network,
-    _fabric: Fabric,
+    fabric: Option<Fabric>,
+    tells_rest: bool,
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::mem::forget((
+                std::mem::take(&mut self.runs),
+                std::mem::take(&mut self.unbuilt),
+                self.fabric.take(),
+            ));
+        }
+    }
 }
 
 impl Cluster {
@@ -47,8 +62,17 @@ impl Cluster {
             runs: (0..processes).map(|_| None).collect(),
             unbuilt: allocators.into_iter().map(Some).collect(),
             network,
-            _fabric: fabric,
+            fabric: Some(fabric),
+            tells_rest: false,
         })
+    }
+
+    /// Lets workers tell whether they have run out of work ([`WorkerRun::is_out_of_work`]). Timely wants an instant
+    /// for that; it does not read the clock unless delays are asked for, and nobody does.
+    #[must_use]
+    pub fn telling_rest(mut self) -> Self {
+        self.tells_rest = true;
+        self
     }
 
     /// The network.
@@ -73,7 +97,8 @@ impl Cluster {
                 "process {process} cannot be built twice"
             )))
         })?;
-        let mut timely = Worker::new(TimelyConfig::default(), allocator, None);
+        let start = if self.tells_rest { Some(Instant::now()) } else { None };
+        let mut timely = Worker::new(TimelyConfig::default(), allocator, start);
         self.runs[process] = Some(WorkerRun::build(&mut timely, config, watchdog, control, io)?);
         Ok(())
     }

@@ -160,6 +160,11 @@ impl Supervisor {
         self.master.attempt()
     }
 
+    /// Whether all processes of the newest attempt run.
+    pub fn attempt_is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
     /// How often the job was started again.
     pub fn restarts(&self) -> u32 {
         self.master.restarts()
@@ -272,6 +277,15 @@ impl Supervisor {
         };
         self.add_checkpoint(decisions);
         self.carry_out(at, shell);
+    }
+
+    /// Somebody asks for a savepoint: a checkpoint out of turn, which is kept.
+    pub fn request_savepoint(&mut self, at: Moment, shell: &mut dyn Shell) {
+        if let Some(coordinator) = &mut self.coordinator {
+            let decisions = coordinator.request_savepoint(at);
+            self.add_checkpoint(decisions);
+            self.carry_out(at, shell);
+        }
     }
 
     /// The job is to stop cleanly. Asking again while it stops ends it at once.

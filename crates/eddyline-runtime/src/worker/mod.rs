@@ -5,6 +5,8 @@ mod build;
 pub(crate) use build::make_shared;
 
 use crate::accumulators::ACCUMULATOR_BYTES_MAX;
+#[cfg(feature = "simulation")]
+use crate::context::InstanceInfo;
 use crate::driver::Driver;
 use crate::graph::Job;
 use crate::instance::Body;
@@ -187,7 +189,7 @@ impl WorkerRun {
     }
 
     /// Whether no operator of this worker waits for its turn.
-    fn is_out_of_work(&self) -> bool {
+    pub fn is_out_of_work(&self) -> bool {
         self.timely.activations().borrow().empty_for() != Some(std::time::Duration::ZERO)
     }
 
@@ -421,6 +423,26 @@ impl WorkerRun {
             reasons.push(format!("the watermark is held by `{name}` instance {instance} ({at})"));
         }
         if reasons.is_empty() { "all sources are waiting for input".into() } else { reasons.join("; ") }
+    }
+
+    /// Adds to `image` what this worker's instances of the operator with that uid or name, or of all operators, have
+    /// of its state.
+    ///
+    /// # Errors
+    /// If a snapshot is in flight.
+    #[cfg(feature = "simulation")]
+    pub fn add_to_image(&self, operator: Option<&str>, image: &mut crate::inspect::StateImage) -> Result<()> {
+        if self.shared.snapshots.borrow().is_active() {
+            return Err(Error::internal("states cannot be looked at while a snapshot is in flight"));
+        }
+        for instance in self.shared.instances.borrow().iter() {
+            let mut instance = instance.borrow_mut();
+            let InstanceInfo { uid, name, .. } = &instance.info;
+            if operator.is_none_or(|wanted| **uid == *wanted || **name == *wanted) {
+                image.add(&mut instance)?;
+            }
+        }
+        Ok(())
     }
 
     /// The job's wall clock and worker index, for messages.

@@ -429,6 +429,16 @@ impl<H: StoredHash, K: Data + Eq, V> Entries<H, K, V> {
         self.changes = Changes::new();
     }
 
+    /// How many buckets there are.
+    pub(crate) fn buckets(&self) -> usize {
+        self.table.num_buckets()
+    }
+
+    /// The entry in a bucket.
+    pub(crate) fn at_bucket(&self, index: usize) -> Option<&Entry<H, K, V>> {
+        self.table.get_bucket(index)
+    }
+
     /// All entries in bucket order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry<H, K, V>> {
         self.table.iter()

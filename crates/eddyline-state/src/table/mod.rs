@@ -6,14 +6,17 @@
 pub(crate) mod entries;
 mod restore;
 mod snapshot;
+mod sweep;
 
 use crate::segment::{Chain, Removals};
 use eddyline_core::{Data, DataType, Key, KeyGroup, KeyGroupRange};
 use eddyline_protocol::{StateDescriptor, StateKind};
 use entries::{Entries, Entry, FIRST_EPOCH};
 use snapshot::{GroupCopy, Snapshot};
-pub(crate) use snapshot::{not_written, nothing_frozen};
+pub(crate) use snapshot::{SnapshotFilter, not_written, nothing_frozen};
 use std::collections::VecDeque;
+use std::rc::Rc;
+pub(crate) use sweep::SweepCursor;
 
 /// How many entries are measured to estimate the heap memory of all.
 const SAMPLED_ENTRIES: usize = 256;
@@ -38,6 +41,8 @@ pub struct KeyedTable<K, V> {
     snapshots: VecDeque<Snapshot>,
     /// Where the search for chains to compact goes on.
     compaction_cursor: usize,
+    /// What decides what snapshots that stand alone need not have.
+    filter: Option<Rc<dyn SnapshotFilter<V>>>,
 }
 
 struct Group<K, V> {
@@ -60,12 +65,28 @@ struct GroupRecord {
 /// Encodes the frozen value of an entry that is about to change, if a snapshot in flight still needs it. Not marked as
 /// cold: while a snapshot is written this is on the way of most changes, and has to be fast.
 #[inline(never)]
-fn copy_frozen<K: Data, V: Data>(record: &mut GroupRecord, entry: &Entry<u32, K, V>) {
+fn copy_frozen<K: Data, V: Data>(
+    record: &mut GroupRecord,
+    entry: &Entry<u32, K, V>,
+    filter: Option<&dyn SnapshotFilter<V>>,
+) {
     if let Some(copy) = &mut record.copy
         && copy.frozen.needs(entry.epoch)
     {
-        copy.encode(&entry.key, &entry.value);
+        copy.encode(entry, filter);
     }
+}
+
+/// Takes the groups apart from the filter, so that both can be used at once.
+macro_rules! group_and_filter {
+    ($table:ident, $hash:ident) => {{
+        let index = $table.index_of($hash);
+        let group = $table.groups.get_mut(index);
+        (
+            group.expect("invariant: a key is only used by the owner of its key group"),
+            $table.filter.as_deref(),
+        )
+    }};
 }
 
 impl<K: Key, V: Data> KeyedTable<K, V> {
@@ -81,7 +102,13 @@ impl<K: Key, V: Data> KeyedTable<K, V> {
             groups: (0..range.len()).map(new_group).collect(),
             snapshots: VecDeque::new(),
             compaction_cursor: 0,
+            filter: None,
         }
+    }
+
+    /// Lets `filter` decide what snapshots that stand alone need not have.
+    pub(crate) fn set_snapshot_filter(&mut self, filter: Rc<dyn SnapshotFilter<V>>) {
+        self.filter = Some(filter);
     }
 
     /// The table's name and shape.
@@ -101,12 +128,6 @@ impl<K: Key, V: Data> KeyedTable<K, V> {
             None => hash % u64::from(self.max_parallelism),
         };
         (group as KeyGroup).wrapping_sub(self.range.start) as usize
-    }
-
-    #[inline]
-    fn group_mut(&mut self, hash: u64) -> &mut Group<K, V> {
-        let index = self.index_of(hash);
-        self.groups.get_mut(index).expect("invariant: a key is only used by the owner of its key group")
     }
 
     /// Brings the entries of `hashes` into the cache, before they are accessed one after the other; worth it for some
@@ -142,8 +163,8 @@ impl<K: Key, V: Data> KeyedTable<K, V> {
     #[inline]
     pub fn get_mut(&mut self, hash: u64, key: &K) -> Option<&mut V> {
         let epoch = self.epoch;
-        let Group { entries, record } = self.group_mut(hash);
-        entries.get_mut(hash, key, epoch, |entry| copy_frozen(record, entry))
+        let (Group { entries, record }, filter) = group_and_filter!(self, hash);
+        entries.get_mut(hash, key, epoch, |entry| copy_frozen(record, entry, filter))
     }
 
     /// The value of `key`, made by `make` if there is none, to be changed: it counts as changed whether it is or
@@ -151,8 +172,8 @@ impl<K: Key, V: Data> KeyedTable<K, V> {
     #[inline]
     pub fn entry_or_insert_with(&mut self, hash: u64, key: &K, make: impl FnOnce() -> V) -> &mut V {
         let epoch = self.epoch;
-        let Group { entries, record } = self.group_mut(hash);
-        entries.entry_or_insert_with(hash, key, epoch, |entry| copy_frozen(record, entry), make)
+        let (Group { entries, record }, filter) = group_and_filter!(self, hash);
+        entries.entry_or_insert_with(hash, key, epoch, |entry| copy_frozen(record, entry, filter), make)
     }
 
     /// Sets the value of `key` and returns the one before.
@@ -167,8 +188,8 @@ impl<K: Key, V: Data> KeyedTable<K, V> {
     /// Takes `key` out and returns its value.
     pub fn remove(&mut self, hash: u64, key: &K) -> Option<V> {
         let epoch = self.epoch;
-        let Group { entries, record } = self.group_mut(hash);
-        let removed = entries.remove(hash, key, epoch, |entry| copy_frozen(record, entry))?;
+        let (Group { entries, record }, filter) = group_and_filter!(self, hash);
+        let removed = entries.remove(hash, key, epoch, |entry| copy_frozen(record, entry, filter))?;
         if removed.known_to_segments && record.in_segments {
             record.removals.add_key(|out| key.encode(out));
         }
@@ -184,7 +205,7 @@ impl<K: Key, V: Data> KeyedTable<K, V> {
     pub fn drain(&mut self) -> impl Iterator<Item = (K, V)> + use<K, V> {
         let mut taken = Vec::with_capacity(self.groups.len());
         for group in &mut self.groups {
-            group.encode_rest();
+            group.encode_rest(self.filter.as_deref());
             taken.push(group.entries.take_all());
             group.record.removals = Removals::default();
             group.record.in_segments = false;

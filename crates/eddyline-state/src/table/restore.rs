@@ -34,7 +34,9 @@ impl<K: Key, V: Data> SegmentVisitor for Applier<'_, K, V> {
 
 impl<K: Key, V: Data> KeyedTable<K, V> {
     pub(super) fn restore_from(&mut self, source: &mut RestoreSource) -> Result<()> {
+        let filter = self.filter.take();
         *self = KeyedTable::new(std::mem::take(&mut self.name), self.range, self.max_parallelism);
+        self.filter = filter;
         let descriptor = self.descriptor();
         let states = source.claim(&descriptor)?;
         if !states.is_empty() {

@@ -5,7 +5,7 @@
 //! removals, then whatever the slices of [`ManagedState::write_frozen`] find in the table, then the entries that
 //! changed in the meantime and were encoded just before.
 
-use super::entries::{EPOCH_STEP, FIRST_EPOCH, Frozen, LAST_EPOCH};
+use super::entries::{EPOCH_STEP, Entry, FIRST_EPOCH, Frozen, LAST_EPOCH};
 use super::{Group, KeyedTable};
 use crate::managed::ManagedState;
 use crate::part::PartWriter;
@@ -13,6 +13,7 @@ use crate::restore::RestoreSource;
 use crate::segment::Removals;
 use eddyline_core::{Data, Error, Key, Result};
 use eddyline_protocol::{SegmentKind, StateDescriptor, StateManifest};
+use std::borrow::Cow;
 
 /// At most this share of the groups (one in so many) is rewritten in one snapshot because of its many deltas.
 const COMPACTED_SHARE: usize = 8;
@@ -37,13 +38,14 @@ struct Blocks {
 const BLOCK_BYTES: usize = 32 << 10;
 
 impl Blocks {
+    /// Lets `encode` append an entry.
     #[inline]
-    fn encode<K: Data, V: Data>(&mut self, key: &K, value: &V) {
-        key.encode(&mut self.current);
-        value.encode(&mut self.current);
+    fn append(&mut self, encode: impl FnOnce(&mut Vec<u8>) -> bool) -> bool {
+        let written = encode(&mut self.current);
         if self.current.len() >= BLOCK_BYTES {
             self.turn();
         }
+        written
     }
 
     #[cold]
@@ -64,10 +66,42 @@ impl Blocks {
     }
 }
 
+/// Decides what a base need not have. Deltas have all that changed: what they left out would come back as it was.
+pub(crate) trait SnapshotFilter<V: Clone> {
+    /// A snapshot is frozen: what is decided from now on is decided for it.
+    fn freeze(&self);
+
+    /// What is to be written of a value; none if nothing is.
+    fn written<'v>(&self, value: &'v V) -> Option<Cow<'v, V>>;
+}
+
+/// Encodes an entry for a snapshot; answers whether there was something to write.
+fn encode_entry<K: Data, V: Data>(
+    entry: &Entry<u32, K, V>,
+    frozen: Frozen,
+    filter: Option<&dyn SnapshotFilter<V>>,
+    out: &mut Vec<u8>,
+) -> bool {
+    let written = match filter {
+        Some(filter) if frozen.full => filter.written(&entry.value),
+        _ => Some(Cow::Borrowed(&entry.value)),
+    };
+    if let Some(value) = &written {
+        entry.key.encode(out);
+        value.encode(out);
+    }
+    written.is_some()
+}
+
 impl GroupCopy {
-    pub(super) fn encode<K: Data, V: Data>(&mut self, key: &K, value: &V) {
-        self.encoded.encode(key, value);
-        self.entries += 1;
+    pub(super) fn encode<K: Data, V: Data>(
+        &mut self,
+        entry: &Entry<u32, K, V>,
+        filter: Option<&dyn SnapshotFilter<V>>,
+    ) {
+        let frozen = self.frozen;
+        let written = self.encoded.append(|out| encode_entry(entry, frozen, filter, out));
+        self.entries += u64::from(written);
     }
 
     fn kind(&self) -> SegmentKind {
@@ -112,13 +146,10 @@ impl<K: Key, V: Data> Group<K, V> {
     }
 
     /// Encodes everything that the snapshot in flight still needs from the table.
-    pub(super) fn encode_rest(&mut self) {
+    pub(super) fn encode_rest(&mut self, filter: Option<&dyn SnapshotFilter<V>>) {
         if let Some(copy) = &mut self.record.copy {
-            let GroupCopy { frozen, encoded, entries, .. } = copy;
-            self.entries.walk(*frozen, &mut usize::MAX.clone(), |entry| {
-                encoded.encode(&entry.key, &entry.value);
-                *entries += 1;
-            });
+            let frozen = copy.frozen;
+            self.entries.walk(frozen, &mut usize::MAX.clone(), |entry| copy.encode(entry, filter));
         }
     }
 
@@ -156,7 +187,7 @@ impl<K: Key, V: Data> KeyedTable<K, V> {
         let Some(snapshot) = self.snapshots.back_mut() else { return };
         for (work, group) in snapshot.work.iter_mut().zip(&mut self.groups) {
             if matches!(work, Work::Table) {
-                group.encode_rest();
+                group.encode_rest(self.filter.as_deref());
                 // A group without a copy has been written already.
                 *work = group.record.copy.take().map_or(Work::Keep, Work::Encoded);
             }
@@ -192,12 +223,9 @@ impl<K: Key, V: Data> KeyedTable<K, V> {
         }
         let written = snapshot.open.get_or_insert(0);
         if in_table {
-            let finished = group.entries.walk(copy.frozen, budget, |entry| {
-                part.append(|out| {
-                    entry.key.encode(out);
-                    entry.value.encode(out);
-                });
-                *written += 1;
+            let (frozen, filter) = (copy.frozen, self.filter.as_deref());
+            let finished = group.entries.walk(frozen, budget, |entry| {
+                part.append(|out| *written += u64::from(encode_entry(entry, frozen, filter, out)));
             });
             if !finished {
                 return Ok(false);
@@ -233,6 +261,9 @@ impl<K: Key, V: Data> ManagedState for KeyedTable<K, V> {
 
     fn freeze(&mut self, full: bool) {
         self.encode_snapshot_in_flight();
+        if let Some(filter) = &self.filter {
+            filter.freeze();
+        }
         let again = self.epoch >= LAST_EPOCH;
         if again {
             self.start_epochs_again();

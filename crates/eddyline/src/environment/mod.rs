@@ -37,7 +37,7 @@ use std::sync::Arc;
 /// ```
 #[derive(Clone)]
 pub struct Environment {
-    builder: Rc<RefCell<GraphBuilder>>,
+    pub(crate) builder: Rc<RefCell<GraphBuilder>>,
     options: Rc<RefCell<Options>>,
     sources: SourceSettings,
 }

@@ -1,4 +1,7 @@
-//! A join of two keyed streams without windows: every pair of rows with the same key, once.
+//! Joins of two keyed streams: by windows ([`WindowJoinOperator`]), by the distance of event times
+//! ([`IntervalJoinOperator`]), and, in this module, without either.
+//!
+//! The join of two keyed streams without windows: every pair of rows with the same key, once.
 //!
 //! Each side is kept in state, per key, in the order of arrival; a row that comes in is joined with what the other
 //! side has kept. So neither side ever waits for the other one: when one stalls, the other one's rows are state.
@@ -10,11 +13,22 @@
 //! The result of a pair has the greater one of both timestamps. So it is behind the watermark only if the row that
 //! came last was, and watermarks pass the join unchanged.
 
+mod interval;
+#[cfg(test)]
+mod interval_tests;
 mod side;
 #[cfg(test)]
 mod tests;
+mod windowed;
+#[cfg(test)]
+mod windowed_tests;
+mod windows;
 
+pub use interval::{Interval, IntervalJoinOperator, PairTimes};
 pub use side::{Kept, KeptRows};
+pub(crate) use windowed::{BothSides, EachPair};
+pub use windowed::{OpenWindow, WindowJoinOperator, WindowPairs};
+pub use windows::JoinWindows;
 
 use eddyline_core::{Batch, Data, Error, EventTime, Key, Record, Result};
 use eddyline_runtime::{Operator, OperatorContext, Progress, Stateful, panics};

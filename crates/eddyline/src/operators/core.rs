@@ -39,6 +39,8 @@ pub(crate) struct KeyedCore<K, U> {
     end_horizon: Option<i64>,
     /// Timers of a watermark are firing: records that are after it have to wait.
     firing: bool,
+    /// Records and timers since the last clean-up.
+    calls: usize,
 }
 
 impl<K: Key, U: Data> KeyedCore<K, U> {
@@ -54,6 +56,7 @@ impl<K: Key, U: Data> KeyedCore<K, U> {
             at_end,
             end_horizon: None,
             firing: false,
+            calls: 0,
         }
     }
 
@@ -92,6 +95,20 @@ impl<K: Key, U: Data> KeyedCore<K, U> {
         context: &OperatorContext<'_>,
         function: impl FnOnce(&mut KeyedContext<'_, K>, &mut Collector<U>) -> Result<()>,
     ) -> Result<()> {
+        self.states.time.set(context.watermark(), timestamp);
+        self.call_now((hash, key), timestamp, context, function)
+    }
+
+    /// As [`KeyedCore::call`], when the time by which states age is set.
+    #[inline]
+    fn call_now(
+        &mut self,
+        (hash, key): (u64, &K),
+        timestamp: EventTime,
+        context: &OperatorContext<'_>,
+        function: impl FnOnce(&mut KeyedContext<'_, K>, &mut Collector<U>) -> Result<()>,
+    ) -> Result<()> {
+        self.calls += 1;
         self.states.key.set(hash, key);
         self.out.set_timestamp(timestamp);
         let mut keyed = KeyedContext {
@@ -125,6 +142,8 @@ impl<K: Key, U: Data> KeyedCore<K, U> {
         if self.late > 0 {
             context.count_late(std::mem::take(&mut self.late));
         }
+        // At least a little: a watermark that moves makes states older without any record.
+        self.states.clean_up(std::mem::take(&mut self.calls).max(1));
         if let Some(time) = self.timers.as_ref().and_then(|timers| timers.processing.next_time()) {
             context.wake_at(time);
         }
@@ -166,10 +185,16 @@ impl<K: Key, U: Data> KeyedCore<K, U> {
             };
             // Processing time is no event time: such a record has no timestamp unless the function gives it one.
             let timestamp = if domain == TimeDomain::EventTime { timer.time } else { EventTime::MIN };
-            self.call((timer.key.stable_hash(), &timer.key), timestamp, context, |keyed, out| {
+            // A timer's function finds states as they were at the timer's time, however far the watermark jumps.
+            let now = if domain == TimeDomain::EventTime { timer.time } else { context.watermark() };
+            self.states.time.set(now, timestamp);
+            self.call_now((timer.key.stable_hash(), &timer.key), timestamp, context, |keyed, out| {
                 function(timer.time, domain, keyed, out)
             })?;
             self.flush_full(0, context)?;
+        }
+        if progress == Progress::Done {
+            self.states.time.set(context.watermark(), EventTime::MIN);
         }
         self.finish(0, context)?;
         Ok(progress)

@@ -10,6 +10,8 @@ mod rolling;
 mod stages;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod ttl_tests;
 
 pub(crate) use broadcast::{BroadcastOperator, KeyedBroadcastOperator};
 pub(crate) use connected::{CoProcessOperator, KeyedCoProcessOperator};

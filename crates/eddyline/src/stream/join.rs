@@ -10,8 +10,8 @@ use std::time::Duration;
 
 /// Two keyed streams that are to be joined.
 pub struct JoinedStreams<K, L, R> {
-    left: KeyedStream<K, L>,
-    right: KeyedStream<K, R>,
+    pub(super) left: KeyedStream<K, L>,
+    pub(super) right: KeyedStream<K, R>,
     options: JoinOptions,
     sides: SidePorts,
     outputs: usize,

@@ -7,6 +7,7 @@ mod aggregations;
 mod async_call;
 mod broadcast;
 mod connect;
+mod interval_join;
 mod iterate;
 mod join;
 mod keyed;
@@ -14,14 +15,17 @@ mod ports;
 mod process;
 mod sinks;
 mod transformations;
+mod window_join;
 mod windowed;
 
 pub use aggregations::Ties;
 pub use broadcast::{BroadcastConnectedStream, KeyedBroadcastConnectedStream};
 pub use connect::{ConnectedStreams, KeyedConnectedStreams};
+pub use interval_join::{IntervalJoin, IntervalJoined};
 pub use join::JoinedStreams;
 pub use keyed::KeyedStream;
 pub use sinks::DataStreamSink;
+pub use window_join::{CoGroupedStreams, WindowCoGroupedStreams, WindowJoinedStreams};
 pub use windowed::WindowedStream;
 
 use crate::environment::{GraphBuilder, Route};
