@@ -1,6 +1,7 @@
 //! Where a job is described and started.
 
 mod arguments;
+mod bounded;
 mod graph;
 mod options;
 mod values;
@@ -218,8 +219,11 @@ impl Environment {
     /// Of kind `Config`: for the first thing in the description that cannot work, and for options that cannot.
     pub fn build(&self, name: &str) -> Result<(Job, JobOptions)> {
         let options = self.options.borrow();
-        let runtime = options.for_runtime()?;
+        let mut runtime = options.for_runtime()?;
         let job = self.builder.borrow().build(name, &options)?;
+        if job.graph.nodes.iter().any(|node| node.holds_input) {
+            bounded::prepare(&options, &mut runtime)?;
+        }
         Ok((job, runtime))
     }
 
