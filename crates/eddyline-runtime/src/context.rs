@@ -117,6 +117,13 @@ impl OperatorContext<'_> {
         self.shared.kept.add(bytes);
     }
 
+    /// The memory that this operator may use for input it keeps until the end, bytes: its share of
+    /// [`MANAGED_MEMORY_PERCENT`](crate::MANAGED_MEMORY_PERCENT) of the worker's memory. What is kept has to be
+    /// counted by [`OperatorContext::account_bytes`] all the same.
+    pub fn managed_memory_bytes(&self) -> usize {
+        self.shared.managed_bytes
+    }
+
     /// Emits a batch on output `port`.
     pub fn emit(&mut self, port: usize, batch: Batch) -> Result<()> {
         let rows = batch.len() as u64;

@@ -58,4 +58,4 @@ pub mod worker;
 pub use context::{InstanceInfo, OperatorContext};
 pub use operator::{Operator, Progress, Source, SourceStatus, Stage, Stateful};
 pub use services::Services;
-pub use shared::Limits;
+pub use shared::{Limits, MANAGED_MEMORY_PERCENT};

@@ -7,6 +7,7 @@
 //! nothing here knows of Timely, threads or networks.
 
 pub mod async_call;
+pub mod dataset;
 mod environment;
 mod execution;
 pub mod function;
@@ -15,6 +16,7 @@ mod operators;
 mod side_output;
 pub mod sink;
 pub mod source;
+mod spill;
 mod state;
 mod state_ttl;
 pub mod stream;
@@ -24,6 +26,7 @@ mod timers;
 mod watermark;
 pub mod window;
 
+pub use dataset::DataSet;
 pub use eddyline_core::{
     Clock, Data, Error, ErrorKind, EventTime, Key, ManualClock, Record, Result, SystemClock, WATERMARK_MAX,
     WATERMARK_MIN,

@@ -80,6 +80,9 @@ pub struct Node {
     pub uses_watermarks: bool,
     /// Whether it generates watermarks for what follows it.
     pub generates_watermarks: bool,
+    /// Whether it keeps its input until the end, with a share of the worker's memory for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub holds_input: bool,
     /// The names of the stages fused into it, in order, if it is a chain.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub chain: Vec<String>,

@@ -1,6 +1,7 @@
 //! Where a job is described and started.
 
 mod arguments;
+mod bounded;
 mod graph;
 mod options;
 mod parameters;
@@ -253,6 +254,9 @@ impl Environment {
         let mut runtime = options.for_runtime()?;
         runtime.services.insert(Arc::new(self.parameters()?));
         let job = self.builder.borrow().build(name, &options)?;
+        if job.graph.nodes.iter().any(|node| node.holds_input) {
+            bounded::prepare(&options, &mut runtime)?;
+        }
         Ok((job, runtime))
     }
 

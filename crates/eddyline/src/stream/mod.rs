@@ -66,7 +66,7 @@ struct Upstream {
 /// # Ok::<(), eddyline::Error>(())
 /// ```
 pub struct DataStream<T> {
-    graph: Rc<RefCell<GraphBuilder>>,
+    pub(crate) graph: Rc<RefCell<GraphBuilder>>,
     upstreams: Vec<Upstream>,
     /// The side outputs of the node, if it can have any.
     sides: Option<SidePorts>,
@@ -105,11 +105,19 @@ impl<T: Data> DataStream<T> {
     }
 
     /// The same stream with another way to distribute its records.
-    fn routed(&self, route: Route) -> Self {
+    pub(crate) fn routed(&self, route: Route) -> Self {
         let mut routed = self.clone();
         routed.upstreams.iter_mut().for_each(|upstream| upstream.route = route.clone());
         routed.sides = None;
         routed
+    }
+
+    /// The node that the stream comes from, if it is a single one.
+    pub(crate) fn only_node(&self) -> Option<NodeHandle> {
+        match self.upstreams.as_slice() {
+            [only] => Some(only.node),
+            _ => None,
+        }
     }
 
     fn stage<U: Data, S: Stage + 'static>(
