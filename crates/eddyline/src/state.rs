@@ -53,7 +53,7 @@ impl States {
 
     /// Tells all states that the keys of these hashes are about to be used.
     pub(crate) fn warm(&self, hashes: &[u64]) {
-        self.states.iter().for_each(|state| state.borrow().warm(hashes));
+        self.0.borrow().states.iter().for_each(|state| state.borrow().warm(hashes));
     }
 
     /// Shows all states in order.
