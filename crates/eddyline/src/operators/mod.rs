@@ -5,6 +5,8 @@ mod connected;
 mod core;
 mod process;
 mod process_function;
+#[cfg(test)]
+mod rescale_tests;
 mod rolling;
 mod stages;
 #[cfg(test)]

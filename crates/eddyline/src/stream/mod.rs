@@ -10,6 +10,7 @@ mod connect;
 mod iterate;
 mod join;
 mod keyed;
+mod placement;
 mod ports;
 mod process;
 mod sinks;
