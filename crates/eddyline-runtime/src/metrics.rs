@@ -18,6 +18,17 @@ pub const METRICS_MAX: usize = 1_000;
 const METER_SECONDS: f64 = 60.0;
 
 /// Counts how often something happens.
+///
+/// # Examples
+/// ```
+/// use eddyline_runtime::metrics::Metrics;
+///
+/// let dropped = Metrics::default().counter("dropped")?;
+/// dropped.inc();
+/// dropped.add(2);
+/// assert_eq!(dropped.get(), 3);
+/// # Ok::<(), eddyline_core::Error>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Counter(Rc<Cell<u64>>);
 
@@ -41,6 +52,16 @@ impl Counter {
 }
 
 /// A number that goes up and down.
+///
+/// # Examples
+/// ```
+/// use eddyline_runtime::metrics::Metrics;
+///
+/// let open = Metrics::default().gauge("open connections")?;
+/// open.set(7.0);
+/// assert_eq!(open.get(), 7.0);
+/// # Ok::<(), eddyline_core::Error>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Gauge(Rc<Cell<f64>>);
 
@@ -68,6 +89,16 @@ struct Rate {
 }
 
 /// Counts how often something happens, and how often a second.
+///
+/// # Examples
+/// ```
+/// use eddyline_runtime::metrics::Metrics;
+///
+/// let requests = Metrics::default().meter("requests")?;
+/// requests.mark();
+/// assert_eq!(requests.count(), 1);
+/// # Ok::<(), eddyline_core::Error>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Meter(Rc<Rate>);
 
@@ -114,6 +145,16 @@ struct Distribution {
 }
 
 /// How values are distributed: counts them in steps of 6 %.
+///
+/// # Examples
+/// ```
+/// use eddyline_runtime::metrics::Metrics;
+///
+/// let sizes = Metrics::default().histogram("sizes")?;
+/// sizes.record(512);
+/// assert_eq!(sizes.count(), 1);
+/// # Ok::<(), eddyline_core::Error>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Histogram(Rc<RefCell<Distribution>>);
 

@@ -34,7 +34,7 @@ pub use eddyline_core::{
 pub use eddyline_protocol::{CheckpointId, RestartStrategy, StopMode};
 pub use eddyline_protocol::{MetricReport, MetricValue};
 pub use eddyline_runtime::accumulators::{self, Summand};
-pub use eddyline_runtime::attempt::{JobControl, JobHandle, JobOptions, JobReport, JobStatus};
+pub use eddyline_runtime::attempt::{JobControl, JobHandle, JobOptions, JobReport, JobState, JobStatus};
 pub use eddyline_runtime::graph::{JobGraph, NodeSpec};
 pub use eddyline_runtime::metrics;
 pub use eddyline_runtime::{InstanceInfo, Operator, OperatorContext, Progress, SourceStatus, Stateful};

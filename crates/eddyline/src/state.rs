@@ -46,6 +46,11 @@ impl States {
         Ok(())
     }
 
+    /// Keeps a name for a state of the operator's own.
+    pub(crate) fn reserve(&self, name: &str) {
+        self.0.borrow_mut().names.push(name.to_owned());
+    }
+
     /// `open` is over.
     pub(crate) fn seal(&self) {
         self.0.borrow_mut().sealed = true;

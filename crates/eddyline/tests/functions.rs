@@ -60,7 +60,7 @@ impl FilterFunction<u64> for Living {
         Ok(())
     }
     fn filter(&mut self, value: &u64) -> Result<bool> {
-        Ok(value % 2 == 0)
+        Ok(value.is_multiple_of(2))
     }
     fn close(&mut self) {
         self.0.close();
@@ -127,7 +127,7 @@ impl ProcessFunction<u64, u64> for Divide {
         self.seen.as_ref().unwrap().mark();
         context.runtime().metrics().histogram("values")?.record(value);
         context.runtime().metrics().gauge("last")?.set(value as f64);
-        if value % self.by == 0 {
+        if value.is_multiple_of(self.by) {
             self.kept.as_ref().unwrap().inc();
             out.collect(value);
         } else {
@@ -187,7 +187,8 @@ fn a_parameter_that_is_missing_ends_the_job_with_its_name() {
 struct Everything {
     count: Option<AccumulatorHandle<Count>>,
     sum: Option<AccumulatorHandle<Sum<i64>>>,
-    extremes: Option<(AccumulatorHandle<Minimum<u64>>, AccumulatorHandle<Maximum<u64>>)>,
+    least: Option<AccumulatorHandle<Minimum<u64>>>,
+    greatest: Option<AccumulatorHandle<Maximum<u64>>>,
     average: Option<AccumulatorHandle<Average>>,
     digits: Option<AccumulatorHandle<Histogram<u8>>>,
     hundreds: Option<AccumulatorHandle<List<u64>>>,
@@ -205,7 +206,7 @@ impl JobAccumulator for Parity {
     type Input = u64;
 
     fn add(&mut self, number: u64) {
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             self.even += 1;
         } else {
             self.odd += 1;
@@ -222,7 +223,8 @@ impl MapFunction<u64, u64> for Everything {
     fn open(&mut self, context: &mut RuntimeContext) -> Result<()> {
         self.count = Some(context.accumulator("count")?);
         self.sum = Some(context.accumulator("sum")?);
-        self.extremes = Some((context.accumulator("least")?, context.accumulator("greatest")?));
+        self.least = Some(context.accumulator("least")?);
+        self.greatest = Some(context.accumulator("greatest")?);
         self.average = Some(context.accumulator("average")?);
         self.digits = Some(context.accumulator("digits")?);
         self.hundreds = Some(context.accumulator("hundreds")?);
@@ -233,12 +235,11 @@ impl MapFunction<u64, u64> for Everything {
     fn map(&mut self, number: u64) -> Result<u64> {
         self.count.as_ref().unwrap().add(1);
         self.sum.as_ref().unwrap().add(-(number as i64));
-        let (least, greatest) = self.extremes.as_ref().unwrap();
-        least.add(number);
-        greatest.add(number);
+        self.least.as_ref().unwrap().add(number);
+        self.greatest.as_ref().unwrap().add(number);
         self.average.as_ref().unwrap().add(number as f64);
         self.digits.as_ref().unwrap().add((number % 10) as u8);
-        if number % 100 == 0 {
+        if number.is_multiple_of(100) {
             self.hundreds.as_ref().unwrap().add(number);
         }
         self.parity.as_ref().unwrap().add(number);

@@ -63,6 +63,9 @@ const STATE_PREFIX: &str = "__accumulator:";
 pub const ACCUMULATOR_BYTES_MAX: usize = 1 << 20;
 
 /// An accumulator as an instance of a function sees it. Clones add to the same one.
+///
+/// Declared in `open` by [`Accumulators::declare`], which contexts call `accumulator`; what all instances have added
+/// is found in [`AccumulatorResults`].
 pub struct AccumulatorHandle<A> {
     shared: Rc<Shared<A>>,
 }

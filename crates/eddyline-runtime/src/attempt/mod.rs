@@ -13,12 +13,12 @@ mod status;
 mod storage;
 
 pub use options::JobOptions;
-pub use status::JobStatus;
+pub use status::{JobState, JobStatus};
 
 use crate::accumulators::JobAccumulator;
 use crate::graph::Job;
 use crate::supervisor::{JobOutcome, Supervisor, SupervisorConfig};
-use eddyline_core::{Error, Result};
+use eddyline_core::{Error, ErrorKind, Result};
 use eddyline_protocol::{AttemptConfig, StopMode};
 use shell::{Event, ProcessShell};
 use std::sync::mpsc::{Sender, channel};
@@ -67,6 +67,20 @@ impl JobControl {
         let _ = self.events.send(Event::Cancel);
     }
 
+    /// Where the job is in its life; also after its end.
+    pub fn state(&self) -> JobState {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner).state
+    }
+
+    /// As [`JobHandle::accumulator`].
+    ///
+    /// # Errors
+    /// If it is of another type.
+    pub fn accumulator<A: JobAccumulator>(&self, name: &str) -> Result<Option<A>> {
+        let accumulators = self.status.lock().unwrap_or_else(PoisonError::into_inner).accumulators.clone();
+        accumulators.get(name)
+    }
+
     /// What is known of the job now.
     pub fn status(&self) -> JobStatus {
         self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -74,6 +88,25 @@ impl JobControl {
 }
 
 impl JobHandle {
+    /// Where the job is in its life.
+    pub fn state(&self) -> JobState {
+        self.control().state()
+    }
+
+    /// Ends the job at once, without a final checkpoint.
+    pub fn cancel(&self) {
+        self.control().cancel();
+    }
+
+    /// What the functions of the job have added to the accumulator `name` so far: what they said last, at most some
+    /// hundred milliseconds ago. None if no operator has one of that name, or none has said anything yet.
+    ///
+    /// # Errors
+    /// If it is of another type.
+    pub fn accumulator<A: JobAccumulator>(&self, name: &str) -> Result<Option<A>> {
+        self.control().accumulator(name)
+    }
+
     /// Something to control the job with, from anywhere.
     pub fn control(&self) -> JobControl {
         JobControl { events: self.events.clone(), status: self.status.clone() }
@@ -141,10 +174,20 @@ pub fn start(job: Job, options: JobOptions) -> Result<JobHandle> {
     if options.handle_signals {
         shell::stop_on_signals(&events, options.checkpoint_dir.is_some())?;
     }
+    let status_at_end = status.clone();
     let shell = ProcessShell::new(job, options, store, events.clone(), status.clone())?;
     let thread = std::thread::Builder::new()
         .name("eddyline:supervisor".into())
-        .spawn(move || shell.supervise(supervisor, &receiver))
+        .spawn(move || {
+            let outcome = shell.supervise(supervisor, &receiver);
+            let mut status = status_at_end.lock().unwrap_or_else(PoisonError::into_inner);
+            status.state = match &outcome {
+                Ok(_) => JobState::Finished,
+                Err(error) if error.kind() == ErrorKind::Cancelled => JobState::Cancelled,
+                Err(_) => JobState::Failed,
+            };
+            outcome.map(|_| JobReport { status: status.clone() })
+        })
         .map_err(|error| Error::internal(format!("cannot start the supervisor thread: {error}")))?;
     Ok(JobHandle { events, status, supervisor: thread })
 }

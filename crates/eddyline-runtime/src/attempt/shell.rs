@@ -3,11 +3,11 @@
 use super::children::Children;
 use super::options::JobOptions;
 use super::process::{HeartbeatStop, ProcessHandle, ProcessSpec, heartbeat};
-use super::status::JobStatus;
+use super::status::{JobState, JobStatus};
 use super::storage::{StorageThread, candidates};
 use super::{JobReport, outcome_of, process};
 use crate::graph::Job;
-use crate::supervisor::{Notice, Shell, Supervisor};
+use crate::supervisor::{JobLife, Notice, Shell, Supervisor};
 use crate::worker::Restored;
 use eddyline_core::{Error, Result};
 use eddyline_protocol::{
@@ -157,8 +157,16 @@ impl ProcessShell {
     }
 
     fn update_status(&mut self, supervisor: &Supervisor, now_ms: u64) {
+        let state = match supervisor.life() {
+            JobLife::Created => JobState::Created,
+            JobLife::Running => JobState::Running,
+            JobLife::Restarting => JobState::Restarting,
+        };
         let mut status = match &self.processes {
-            Processes::None => return,
+            Processes::None => {
+                self.status.lock().unwrap_or_else(PoisonError::into_inner).state = state;
+                return;
+            }
             Processes::Here(handle) => {
                 let mut status = JobStatus::of_workers(handle.board.workers());
                 status.held_by = handle.board.report().held_by;
@@ -166,6 +174,7 @@ impl ProcessShell {
             }
             Processes::There(children) => children.status(),
         };
+        status.state = state;
         status.attempt = supervisor.attempt().unwrap_or_default();
         status.restarts = supervisor.restarts();
         status.checkpoints = self.checkpoints;

@@ -78,9 +78,36 @@ impl StatusBoard {
     }
 }
 
+/// Where a job is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum JobState {
+    /// It has been started, but does not process anything yet.
+    #[default]
+    Created,
+    /// It runs.
+    Running,
+    /// It has failed and is about to be started again.
+    Restarting,
+    /// Its input has come to an end, or it was stopped, and everything is committed.
+    Finished,
+    /// It has failed for good.
+    Failed,
+    /// It was cancelled.
+    Cancelled,
+}
+
+impl JobState {
+    /// Whether the job has ended.
+    pub fn is_terminal(self) -> bool {
+        matches!(self, JobState::Finished | JobState::Failed | JobState::Cancelled)
+    }
+}
+
 /// What is known of a job.
 #[derive(Debug, Clone, Default)]
 pub struct JobStatus {
+    /// Where the job is in its life.
+    pub state: JobState,
     /// The newest attempt.
     pub attempt: u64,
     /// How often the job was started again.

@@ -1,6 +1,6 @@
 //! Building and checking a job.
 
-use super::{Edge, EdgeSpec, Job, JobGraph, Node, NodeFactory, NodeId, NodeKind, Partitioning};
+use super::{Chaining, Edge, EdgeSpec, Job, JobGraph, Node, NodeFactory, NodeId, NodeKind, Partitioning};
 use crate::operator::{Operator, Source, Stage};
 use crate::partition::PartitionerFactory;
 use eddyline_core::batch::DecodeRows;
@@ -219,6 +219,8 @@ impl JobBuilder {
             generates_watermarks: spec.generates_watermarks,
             holds_input: spec.holds_input,
             chain: Vec::new(),
+            slot_sharing_group: None,
+            chaining: Chaining::default(),
             loop_id,
         });
         self.factories.push(factory);
@@ -232,6 +234,7 @@ impl JobBuilder {
     /// different parallelisms, a loop without a tail, no source.
     pub fn build(mut self) -> Result<Job> {
         self.derive_uids();
+        self.inherit_groups();
         self.check()?;
         let job = Job { graph: self.graph, factories: self.factories, edges: self.edges };
         Ok(super::fuse::fuse_stages(job))
@@ -258,6 +261,21 @@ impl JobBuilder {
         }
     }
 
+    /// An operator without a slot sharing group of its own is in that of its inputs, if they are all in the same.
+    fn inherit_groups(&mut self) {
+        for id in 0..self.graph.nodes.len() {
+            if self.graph.nodes[id].slot_sharing_group.is_some() {
+                continue;
+            }
+            let inputs = self.graph.inputs_of(id);
+            let mut groups = inputs.iter().map(|edge| self.graph.nodes[edge.from].slot_sharing_group.clone());
+            let first = groups.next().flatten();
+            if groups.all(|group| group == first) {
+                self.graph.nodes[id].slot_sharing_group = first;
+            }
+        }
+    }
+
     fn check(&self) -> Result<()> {
         let graph = &self.graph;
         if graph.max_parallelism == 0 || graph.max_parallelism > 32_768 {
@@ -272,6 +290,10 @@ impl JobBuilder {
         }
         let mut uids: BTreeMap<&str, &str> = BTreeMap::new();
         for node in &graph.nodes {
+            if node.uid.trim().is_empty() {
+                return Err(Error::config(format!("operator `{}` has an empty uid", node.name))
+                    .with_hint("give it a name that stays the same, or leave `uid` out"));
+            }
             if let Some(other) = uids.insert(&node.uid, &node.name) {
                 return Err(Error::config(format!("uid `{}` is given twice", node.uid))
                     .with_detail(format!("operators `{other}` and `{}`", node.name))

@@ -1,6 +1,6 @@
 //! Showing a graph to people and to programs.
 
-use super::{JobGraph, Partitioning};
+use super::{Chaining, JobGraph, Node, Partitioning};
 use std::fmt::Write;
 
 impl JobGraph {
@@ -13,8 +13,11 @@ impl JobGraph {
             let kind = format!("{:?}", node.kind).to_lowercase();
             let _ = writeln!(
                 text,
-                "[{}] {} ({kind}, uid `{}`, parallelism {parallelism})",
-                node.id, node.name, node.uid
+                "[{}] {} ({kind}, uid `{}`, parallelism {parallelism}{})",
+                node.id,
+                node.name,
+                node.uid,
+                placement(node)
             );
             for edge in self.inputs_of(node.id) {
                 let side =
@@ -55,6 +58,17 @@ impl JobGraph {
         text.push_str("}\n");
         text
     }
+}
+
+/// What a node says about its place, if that is not the usual.
+fn placement(node: &Node) -> String {
+    let group = node.slot_sharing_group.as_ref().map(|group| format!(", slot sharing group `{group}`"));
+    let chaining = match node.chaining {
+        Chaining::Always => "",
+        Chaining::Head => ", starts a chain",
+        Chaining::Never => ", never chained",
+    };
+    group.unwrap_or_default() + chaining
 }
 
 fn word(partitioning: Partitioning) -> &'static str {

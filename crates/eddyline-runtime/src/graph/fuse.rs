@@ -1,6 +1,6 @@
 //! Fusing stateless steps in a row into one operator.
 
-use super::{Edge, Job, Node, NodeFactory, NodeKind, Partitioning};
+use super::{Chaining, Edge, Job, Node, NodeFactory, NodeKind, Partitioning};
 
 /// Fuses every stage into the stage before it where a forward edge is the only connection between the two.
 pub(super) fn fuse_stages(job: Job) -> Job {
@@ -57,6 +57,9 @@ fn fusable_edge<'a>(nodes: &[Node], edges: &'a [Edge], node: &Node) -> Option<&'
         && only_reader
         && edge.partitioning == Partitioning::Forward
         && before.kind == NodeKind::Stage
-        && before.parallelism == node.parallelism;
+        && before.parallelism == node.parallelism
+        && before.slot_sharing_group == node.slot_sharing_group
+        && before.chaining != Chaining::Never
+        && node.chaining == Chaining::Always;
     fits.then_some(edge)
 }

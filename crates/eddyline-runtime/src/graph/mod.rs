@@ -61,6 +61,25 @@ pub enum Partitioning {
     Custom,
 }
 
+/// Whether a stateless step may be fused with those around it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Chaining {
+    /// With those before and after it.
+    #[default]
+    Always,
+    /// With those after it only.
+    Head,
+    /// With none.
+    Never,
+}
+
+impl Chaining {
+    fn is_always(&self) -> bool {
+        *self == Chaining::Always
+    }
+}
+
 /// A node of the graph.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Node {
@@ -86,6 +105,12 @@ pub struct Node {
     /// The names of the stages fused into it, in order, if it is a chain.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub chain: Vec<String>,
+    /// The operators that may share a slot with it; none: those of the default group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot_sharing_group: Option<String>,
+    /// Whether it may be fused with the steps around it.
+    #[serde(default, skip_serializing_if = "Chaining::is_always")]
+    pub chaining: Chaining,
     /// For a loop's head and tail: the loop's number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loop_id: Option<usize>,

@@ -65,6 +65,28 @@ fn stages_in_a_row_are_fused_and_nothing_else() {
 }
 
 #[test]
+fn chaining_and_slot_sharing_groups_keep_stages_apart() {
+    let nodes_of = |change: fn(&mut Node)| {
+        let graph = build(|builder, [_, _, second, ..]| change(builder.node_mut(second)));
+        graph.unwrap().graph
+    };
+    assert_eq!(nodes_of(|_| {}).nodes.len(), 4);
+    let apart = nodes_of(|node| node.chaining = Chaining::Head);
+    assert_eq!(apart.nodes.len(), 5);
+    assert!(apart.to_text().contains("starts a chain"));
+    assert!(nodes_of(|node| node.chaining = Chaining::Never).to_text().contains("never chained"));
+    let before = build(|builder, [_, first, ..]| builder.node_mut(first).chaining = Chaining::Never);
+    assert_eq!(before.unwrap().graph.nodes.len(), 5);
+    let groups = nodes_of(|node| node.slot_sharing_group = Some("heavy".into()));
+    let named: Vec<Option<&str>> =
+        groups.nodes.iter().map(|node| node.slot_sharing_group.as_deref()).collect();
+    assert_eq!(named, [None, None, Some("heavy"), Some("heavy"), Some("heavy")], "groups are inherited");
+    assert!(groups.to_text().contains("slot sharing group `heavy`"));
+    let json = groups.to_json();
+    assert_eq!(serde_json::from_str::<JobGraph>(&json).unwrap(), groups);
+}
+
+#[test]
 fn a_stage_that_two_read_is_not_fused() {
     let graph = build(|builder, [_, first, ..]| {
         let other = builder.add_sink(NodeSpec::named("other"), || Nothing);

@@ -5,6 +5,10 @@
 //! the world goes through a [`Shell`]. The threads-and-processes shell (see [`crate::attempt`]) and the simulation
 //! drive the same supervisor.
 
+mod life;
+
+pub use life::JobLife;
+
 use eddyline_core::{Error, ErrorKind, Result};
 use eddyline_protocol::{
     AttemptConfig, AttemptDecision, AttemptId, Candidate, CheckpointConfig, CheckpointCoordinator,
@@ -110,6 +114,8 @@ pub struct Supervisor {
     restored: Option<Restored>,
     outcome: Option<JobOutcome>,
     running: Option<AttemptId>,
+    /// An attempt has run.
+    has_run: bool,
     /// The input of the attempt that is coming up has ended: processes say that they run on lines of their own, so
     /// the end of a short input may be heard of before the start of the last process.
     input_ended_early: bool,
@@ -141,6 +147,7 @@ impl Supervisor {
             restored: None,
             outcome: None,
             running: None,
+            has_run: false,
             input_ended_early: false,
             all_committed: false,
             todo: VecDeque::new(),
@@ -442,6 +449,7 @@ impl Supervisor {
 
     fn attempt_running(&mut self, at: Moment, attempt: AttemptId) {
         self.running = Some(attempt);
+        self.has_run = true;
         let workers: BTreeSet<WorkerIndex> =
             (0..self.config.attempts.processes * self.config.workers_per_process).collect();
         let restored = self.restored;

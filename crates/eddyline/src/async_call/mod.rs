@@ -4,6 +4,7 @@
 //!   never waits. Up to [`AsyncOptions::capacity`] calls are under way; beyond that, input waits.
 //! - An attempt that fails or takes too long is repeated as [`RetryStrategy`] says; a call that has failed for good
 //!   ends the job or leaves as an [`AsyncFailure`], as [`OnFailure`] says.
+//! - A call whose last attempt takes too long may have a stand-in: [`AsyncFunction::timed_out`].
 //! - Results leave in the order of the records ([`AsyncOrder::Ordered`]) or as they come. In both cases the operator
 //!   promises no watermark that a record it holds is behind, so no result becomes late by waiting; a node with it
 //!   generates watermarks.
@@ -12,6 +13,7 @@
 
 mod calls;
 mod executor;
+mod function;
 mod operator;
 mod options;
 #[cfg(test)]
@@ -19,6 +21,7 @@ mod tests;
 
 pub use calls::HeldRecord;
 pub use executor::{AsyncExecutor, CallFuture};
+pub use function::AsyncFunction;
 pub use operator::AsyncCallOperator;
 pub use options::{AsyncOptions, AsyncOrder, OnFailure, RetryDelay, RetryStrategy};
 

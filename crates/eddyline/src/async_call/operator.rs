@@ -3,7 +3,9 @@
 use super::calls::{Answer, Call, Calls, HeldRecord, Mailbox, Stage};
 use super::executor::{AsyncExecutor, Attempt, AttemptEnd};
 use super::options::{AsyncOptions, AsyncOrder, OnFailure};
-use super::{ANSWER_OUTPUT, AsyncFailure, FAILURE_OUTPUT};
+use super::{ANSWER_OUTPUT, AsyncFailure, AsyncFunction, FAILURE_OUTPUT};
+use crate::function::RuntimeContext;
+use crate::state::States;
 use eddyline_core::{Batch, Data, Error, EventTime, Record, Result};
 use eddyline_protocol::CheckpointId;
 use eddyline_runtime::{Operator, OperatorContext, Progress, Stateful, panics};
@@ -16,13 +18,17 @@ use std::sync::Arc;
 /// Rows of `T` come in on the only input; what `call` answers leaves on [`ANSWER_OUTPUT`], with the timestamps of the
 /// records. Wants to be told about watermarks, and generates them.
 pub struct AsyncCallOperator<T, U, F> {
-    call: F,
+    function: F,
+    states: States,
     options: AsyncOptions,
     calls: Calls<T, U>,
     opened: Option<Opened<U>>,
     /// One item per instance, all that it held, so that an instance gets back what was its own.
     held: Option<OperatorListState<Vec<HeldRecord<T>>>>,
 }
+
+/// The name of the state that keeps the records of calls under way.
+const HELD_STATE: &str = "calls-in-flight";
 
 struct Opened<U> {
     executor: Arc<AsyncExecutor>,
@@ -73,8 +79,19 @@ where
     /// # Errors
     /// As [`AsyncOptions::check`].
     pub fn new(call: F, options: AsyncOptions) -> Result<Self> {
+        AsyncCallOperator::with_function(call, options)
+    }
+}
+
+impl<T: Data, U: Data, F: AsyncFunction<T, U>> AsyncCallOperator<T, U, F> {
+    /// Calls `function` for each record.
+    ///
+    /// # Errors
+    /// As [`AsyncOptions::check`].
+    pub fn with_function(function: F, options: AsyncOptions) -> Result<Self> {
         options.check()?;
-        Ok(AsyncCallOperator { call, options, calls: Calls::new(), opened: None, held: None })
+        let states = States::default();
+        Ok(AsyncCallOperator { function, states, options, calls: Calls::new(), opened: None, held: None })
     }
 
     fn opened(&self) -> &Opened<U> {
@@ -108,7 +125,7 @@ where
         let Some(call) = self.calls.get_mut(number) else { return };
         call.attempts += 1;
         let attempt = call.attempts;
-        let (future, handle) = Attempt::new((self.call)(call.record.value.clone()));
+        let (future, handle) = Attempt::new(self.function.call(call.record.value.clone()));
         call.stage = Stage::Running { deadline_ms, _handle: handle };
         let future = async move {
             let outcome = match future.await {
@@ -119,6 +136,21 @@ where
             mailbox.put(Answer { call: number, attempt, outcome });
         };
         self.opened().executor.spawn(Box::pin(future), context.waker());
+    }
+
+    /// Takes in that an attempt has taken too long.
+    fn time_out(&mut self, call: u64, attempt: u32, context: &mut OperatorContext<'_>) -> Result<()> {
+        let timeout = self.options.timeout_ms.unwrap_or(i64::MAX);
+        let error = Error::user(format!("no answer to an async call within {timeout} ms"));
+        let mut outcome = Err(error.clone());
+        if self.options.retry.delay_after(attempt, &error).is_none()
+            && let Some(held) = self.calls.get_mut(call)
+            && let Some(rows) = self.function.timed_out(&held.record.value)?
+        {
+            outcome = Ok(rows);
+        }
+        self.settle(Answer { call, attempt, outcome }, context);
+        Ok(())
     }
 
     /// Takes in how an attempt ended; answers of attempts that were given up are ignored.
@@ -190,23 +222,21 @@ fn given_up(error: &Error, attempts: u32) -> Error {
     error.with_hint("allow more attempts or more time, or let failed calls leave on the side output")
 }
 
-impl<T: Data, U, F> Stateful for AsyncCallOperator<T, U, F> {
+impl<T: Data, U: Data, F: AsyncFunction<T, U>> Stateful for AsyncCallOperator<T, U, F> {
     fn visit_states(&mut self, visit: &mut dyn FnMut(&mut dyn ManagedState) -> Result<()>) -> Result<()> {
-        self.held.as_mut().map_or(Ok(()), |held| visit(held))
+        self.held.as_mut().map_or(Ok(()), |held| visit(held))?;
+        self.states.visit(visit)
     }
 }
 
-impl<T, U, F, Answers> Operator for AsyncCallOperator<T, U, F>
-where
-    T: Data,
-    U: Data,
-    F: Fn(T) -> Answers + 'static,
-    Answers: Future<Output = Result<Vec<U>>> + Send + 'static,
-{
+impl<T: Data, U: Data, F: AsyncFunction<T, U>> Operator for AsyncCallOperator<T, U, F> {
     fn open(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
         let executor = context.service::<AsyncExecutor>().unwrap_or_else(AsyncExecutor::shared);
         self.opened = Some(Opened { executor, mailbox: Mailbox::new(context.waker().clone()) });
-        self.held = Some(OperatorListState::list("calls-in-flight", context.info().instance));
+        self.held = Some(OperatorListState::list(HELD_STATE, context.info().instance));
+        self.states.reserve(HELD_STATE);
+        self.function.open(&mut RuntimeContext::new(context, self.states.clone()))?;
+        self.states.seal();
         Ok(())
     }
 
@@ -244,9 +274,7 @@ where
             match self.calls.get_mut(number).map(|call| (&call.stage, call.attempts)) {
                 Some((Stage::Delayed { .. }, _)) => self.begin(number, context),
                 Some((Stage::Running { .. }, attempt)) => {
-                    let timeout = self.options.timeout_ms.unwrap_or(i64::MAX);
-                    let outcome = Err(Error::user(format!("no answer to an async call within {timeout} ms")));
-                    self.settle(Answer { call: number, attempt, outcome }, context);
+                    self.time_out(number, attempt, context)?;
                 }
                 _ => {}
             }
@@ -291,5 +319,6 @@ where
 
     fn close(&mut self) {
         self.calls = Calls::new();
+        self.function.close();
     }
 }

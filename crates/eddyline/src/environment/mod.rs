@@ -150,6 +150,12 @@ impl Environment {
         self
     }
 
+    /// Sets the number of key groups: the most that the job can ever be parallel. Fixed once it has state.
+    pub fn set_max_parallelism(&self, max_parallelism: u32) -> &Self {
+        self.options.borrow_mut().max_parallelism = max_parallelism;
+        self
+    }
+
     /// Sets the clock of the job; tests and simulations decide what time it is.
     pub fn set_clock(&self, clock: Arc<dyn Clock>) -> &Self {
         self.options.borrow_mut().runtime.clock = clock;
@@ -268,7 +274,30 @@ impl Environment {
         execution::run(self.build(name)?)
     }
 
-    /// Starts the job and does not wait.
+    /// Starts the job and does not wait; the handle tells its state, stops and cancels it and waits for its end.
+    ///
+    /// # Errors
+    /// As [`Environment::build`].
+    ///
+    /// # Examples
+    /// ```
+    /// use eddyline::{DataGenerator, Environment, JobState, StopMode, WatermarkStrategy};
+    ///
+    /// let environment = Environment::new();
+    /// let numbers = DataGenerator::new(|index| index).with_rate_per_second(1_000.0);
+    /// let numbers = environment.from_generator(numbers, WatermarkStrategy::no_watermarks()).collect_now();
+    /// let handle = environment.execute_async("endless")?;
+    /// numbers.wait_for(5, std::time::Duration::from_secs(10));
+    /// handle.stop(StopMode::Drain);
+    /// let report = handle.wait()?;
+    /// assert_eq!(report.status.state, JobState::Finished);
+    /// # Ok::<(), eddyline::Error>(())
+    /// ```
+    pub fn execute_async(&self, name: &str) -> Result<JobHandle> {
+        self.start(name)
+    }
+
+    /// Starts the job and does not wait; the same as [`Environment::execute_async`].
     ///
     /// # Errors
     /// As [`Environment::build`].

@@ -40,18 +40,19 @@ pub struct Parameters {
     positional: Vec<String>,
 }
 
-/// The name in `--name` or `-name`; a number is no name.
+/// The name in `--name` or `-name`; a number is no name, and neither is a single dash.
 fn name_of(argument: &str) -> Option<&str> {
-    let name = argument.strip_prefix("--").or_else(|| argument.strip_prefix('-'))?;
+    let name =
+        argument.strip_prefix("--").or_else(|| argument.strip_prefix('-').filter(|name| !name.is_empty()))?;
     (argument.parse::<f64>().is_err()).then_some(name)
 }
 
 impl Parameters {
     /// Takes arguments apart. A name is followed by its value unless another name follows; what belongs to no name
-    /// is [positional](Parameters::positional).
+    /// is [positional](Parameters::positional), and so is everything after `--`.
     ///
     /// # Errors
-    /// Of kind `Config` for a dash without a name.
+    /// Of kind `Config` for a value without a name.
     ///
     /// # Examples
     /// ```
@@ -67,6 +68,10 @@ impl Parameters {
         let mut parameters = Parameters::default();
         let mut arguments = arguments.into_iter().map(Into::into).peekable();
         while let Some(argument) = arguments.next() {
+            if argument == "--" {
+                parameters.positional.extend(arguments);
+                break;
+            }
             let Some(name) = name_of(&argument) else {
                 parameters.positional.push(argument);
                 continue;
@@ -298,7 +303,10 @@ mod tests {
         let error = parameters.parsed::<u32>("y").unwrap_err();
         assert_eq!(error.message(), "the parameter `--y` cannot be `-0.5`");
         assert_eq!(error.hint(), Some("give a value of type u32"));
-        assert!(Parameters::from_args(["--"]).is_err() && Parameters::from_args(["--=x"]).is_err());
+        assert!(Parameters::from_args(["--=x"]).unwrap_err().message().contains("has no name"));
+        let parameters = Parameters::from_args(["--in", "-", "-", "--", "--x", "-1"]).unwrap();
+        assert_eq!((parameters.get("in"), parameters.has("x")), (Some("-"), false));
+        assert_eq!(parameters.positional(), ["-", "--x", "-1"]);
     }
 
     #[test]

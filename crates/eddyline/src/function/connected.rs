@@ -221,6 +221,34 @@ pub trait KeyedCoProcessFunction<K: Key, A: Data, B: Data, U: Data>: 'static {
 
 /// A map of two streams to one, with a life of its own. For closures, see
 /// [`ConnectedStreams::map`](crate::stream::ConnectedStreams::map).
+///
+/// # Examples
+/// ```
+/// use eddyline::{CoMapFunction, Environment, Result};
+///
+/// /// Makes text of both, numbered in the order in which the instance sees them.
+/// #[derive(Default)]
+/// struct Numbered(u64);
+///
+/// impl CoMapFunction<u64, char, String> for Numbered {
+///     fn map1(&mut self, value: u64) -> Result<String> {
+///         self.0 += 1;
+///         Ok(format!("{}: {value}", self.0))
+///     }
+///     fn map2(&mut self, value: char) -> Result<String> {
+///         self.0 += 1;
+///         Ok(format!("{}: {value}", self.0))
+///     }
+/// }
+///
+/// let environment = Environment::new();
+/// let numbers = environment.from_collection(vec![7u64]);
+/// let letters = environment.from_collection(Vec::<char>::new());
+/// let numbered = numbers.connect(&letters).map_with(Numbered::default).collect();
+/// environment.execute("numbered")?;
+/// assert_eq!(numbered.rows(), ["1: 7"]);
+/// # Ok::<(), eddyline::Error>(())
+/// ```
 pub trait CoMapFunction<A: Data, B: Data, U: Data>: 'static {
     /// Prepares the instance; called once, before anything else.
     ///
@@ -249,6 +277,36 @@ pub trait CoMapFunction<A: Data, B: Data, U: Data>: 'static {
 
 /// A flat map of two streams to one, with a life of its own. For closures, see
 /// [`ConnectedStreams::flat_map`](crate::stream::ConnectedStreams::flat_map).
+///
+/// # Examples
+/// ```
+/// use eddyline::{CoFlatMapFunction, Collector, Environment, Result};
+///
+/// /// Lets numbers pass that reach a limit; the limit comes in on the other side.
+/// #[derive(Default)]
+/// struct Limited(u64);
+///
+/// impl CoFlatMapFunction<u64, u64, u64> for Limited {
+///     fn flat_map1(&mut self, value: u64, out: &mut Collector<u64>) -> Result<()> {
+///         if value >= self.0 {
+///             out.collect(value);
+///         }
+///         Ok(())
+///     }
+///     fn flat_map2(&mut self, limit: u64, _out: &mut Collector<u64>) -> Result<()> {
+///         self.0 = limit;
+///         Ok(())
+///     }
+/// }
+///
+/// let environment = Environment::new();
+/// let numbers = environment.from_collection(vec![7u64]);
+/// let limits = environment.from_collection(Vec::new());
+/// let large = numbers.connect(&limits).flat_map_with(Limited::default).collect();
+/// environment.execute("limited")?;
+/// assert_eq!(large.rows(), [7]);
+/// # Ok::<(), eddyline::Error>(())
+/// ```
 pub trait CoFlatMapFunction<A: Data, B: Data, U: Data>: 'static {
     /// Prepares the instance; called once, before anything else.
     ///

@@ -126,7 +126,30 @@ impl ProcessContext<'_> {
     }
 }
 
-/// A map with a life of its own: it is opened, can fail, and is closed. See [`RuntimeContext`] for an example.
+/// A map with a life of its own: it is opened, can fail, and is closed.
+///
+/// # Examples
+/// ```
+/// use eddyline::{Environment, Error, MapFunction, Result};
+///
+/// /// Numbers what an instance sees.
+/// #[derive(Default)]
+/// struct Number(u64);
+///
+/// impl MapFunction<String, (u64, String)> for Number {
+///     fn map(&mut self, word: String) -> Result<(u64, String)> {
+///         self.0 = self.0.checked_add(1).ok_or_else(|| Error::user("too many words"))?;
+///         Ok((self.0, word))
+///     }
+/// }
+///
+/// let environment = Environment::new();
+/// let words = environment.from_collection(vec!["a".to_string(), "b".to_string()]);
+/// let numbered = words.map_with(Number::default).collect();
+/// environment.execute("number")?;
+/// assert_eq!(numbered.rows(), [(1, "a".to_string()), (2, "b".to_string())]);
+/// # Ok::<(), eddyline::Error>(())
+/// ```
 pub trait MapFunction<T: Data, U: Data>: 'static {
     /// Prepares the instance; called once, before anything else.
     ///

@@ -232,6 +232,44 @@ impl<V: Data> OperatorList<V> {
 }
 
 /// Entries that the function keeps equal in all instances of an operator. Clones are handles to the same map.
+///
+/// # Examples
+/// ```
+/// use eddyline::{Collector, Environment, OperatorMap, ProcessContext, ProcessFunction, Result, RuntimeContext};
+///
+/// /// Numbers names; every instance gets all records, so that all of them agree.
+/// #[derive(Default)]
+/// struct Numbers {
+///     known: Option<OperatorMap<String, u64>>,
+/// }
+///
+/// impl ProcessFunction<String, (String, u64)> for Numbers {
+///     fn open(&mut self, context: &mut RuntimeContext) -> Result<()> {
+///         self.known = Some(context.operator_broadcast_state("numbers")?);
+///         Ok(())
+///     }
+///
+///     fn process_element(
+///         &mut self,
+///         name: String,
+///         _context: &mut ProcessContext<'_>,
+///         out: &mut Collector<(String, u64)>,
+///     ) -> Result<()> {
+///         let Some(known) = &self.known else { return Ok(()) };
+///         let number = known.get(&name).unwrap_or(known.entries().len() as u64);
+///         known.insert(name.clone(), number);
+///         out.collect((name, number));
+///         Ok(())
+///     }
+/// }
+///
+/// let environment = Environment::new();
+/// let names = environment.from_collection(["b", "a", "b"].map(String::from).to_vec());
+/// let numbered = names.broadcast().process(Numbers::default).collect();
+/// environment.execute("numbers")?;
+/// assert_eq!(numbered.rows()[2], ("b".to_string(), 0));
+/// # Ok::<(), eddyline::Error>(())
+/// ```
 pub struct OperatorMap<BK, BV> {
     state: Rc<RefCell<BroadcastState<BK, BV>>>,
 }

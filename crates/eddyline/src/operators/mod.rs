@@ -6,6 +6,8 @@ mod core;
 mod key_run;
 mod process;
 mod process_function;
+#[cfg(test)]
+mod rescale_tests;
 mod rolling;
 mod stages;
 #[cfg(test)]

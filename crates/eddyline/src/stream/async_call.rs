@@ -1,7 +1,9 @@
 //! Calls to something outside, one per record.
 
 use super::DataStream;
-use crate::async_call::{AsyncCallOperator, AsyncFailure, AsyncOptions, FAILURE_OUTPUT, OnFailure};
+use crate::async_call::{
+    AsyncCallOperator, AsyncFailure, AsyncFunction, AsyncOptions, FAILURE_OUTPUT, OnFailure,
+};
 use crate::function::OutputTag;
 use crate::side_output::SidePorts;
 use eddyline_core::{Data, Result};
@@ -35,45 +37,62 @@ impl<T: Data> DataStream<T> {
     where
         Answers: Future<Output = Result<Vec<U>>> + Send + 'static,
     {
-        let outputs = if options.on_failure == OnFailure::SideOutput { FAILURE_OUTPUT + 1 } else { 1 };
-        self.call(options, outputs, SidePorts::default(), call)
+        self.async_function(options, move || call.clone())
     }
 
     /// As [`DataStream::async_call`]; what fails for good is emitted on a side output instead of ending the job.
     pub fn async_call_with_failures<U: Data, Answers>(
         &self,
-        mut options: AsyncOptions,
+        options: AsyncOptions,
         failures: &OutputTag<AsyncFailure<T>>,
         call: impl Fn(T) -> Answers + Clone + Send + Sync + 'static,
     ) -> DataStream<U>
     where
         Answers: Future<Output = Result<Vec<U>>> + Send + 'static,
     {
+        self.async_function_with_failures(options, failures, move || call.clone())
+    }
+
+    /// As [`DataStream::async_call`] with a function that is opened and closed, and may have a stand-in for calls that
+    /// take too long; `make` is called once per instance. See [`AsyncFunction`].
+    pub fn async_function<U: Data, F: AsyncFunction<T, U>>(
+        &self,
+        options: AsyncOptions,
+        make: impl Fn() -> F + Send + Sync + 'static,
+    ) -> DataStream<U> {
+        let outputs = if options.on_failure == OnFailure::SideOutput { FAILURE_OUTPUT + 1 } else { 1 };
+        self.call(options, outputs, SidePorts::default(), make)
+    }
+
+    /// As [`DataStream::async_function`]; what fails for good is emitted on a side output instead of ending the job.
+    pub fn async_function_with_failures<U: Data, F: AsyncFunction<T, U>>(
+        &self,
+        mut options: AsyncOptions,
+        failures: &OutputTag<AsyncFailure<T>>,
+        make: impl Fn() -> F + Send + Sync + 'static,
+    ) -> DataStream<U> {
         options.on_failure = OnFailure::SideOutput;
         let sides = SidePorts::default();
         if let Err(problem) = sides.port(failures, FAILURE_OUTPUT) {
             self.graph.borrow_mut().refuse(problem);
         }
-        self.call(options, FAILURE_OUTPUT + 1, sides, call)
+        self.call(options, FAILURE_OUTPUT + 1, sides, make)
     }
 
-    fn call<U: Data, Answers>(
+    fn call<U: Data, F: AsyncFunction<T, U>>(
         &self,
         options: AsyncOptions,
         outputs: usize,
         sides: SidePorts,
-        call: impl Fn(T) -> Answers + Clone + Send + Sync + 'static,
-    ) -> DataStream<U>
-    where
-        Answers: Future<Output = Result<Vec<U>>> + Send + 'static,
-    {
+        make: impl Fn() -> F + Send + Sync + 'static,
+    ) -> DataStream<U> {
         if let Err(problem) = options.check() {
             self.graph.borrow_mut().refuse(problem);
         }
         let spec =
             NodeSpec::named("async call").with_watermarks().generating_watermarks().with_outputs(outputs);
         let stream = self.transform(spec, move || {
-            AsyncCallOperator::<T, U, _>::new(call.clone(), options.clone())
+            AsyncCallOperator::<T, U, F>::with_function(make(), options.clone())
                 .expect("invariant: a job with impossible calls is not built")
         });
         stream.with_sides(sides)

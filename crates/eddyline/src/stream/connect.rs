@@ -13,7 +13,7 @@ use eddyline_core::{Data, Error, Key};
 use eddyline_runtime::graph::NodeSpec;
 use std::rc::Rc;
 
-/// Two streams of different types.
+/// Two streams of different types; see [`DataStream::connect`].
 pub struct ConnectedStreams<A, B> {
     first: DataStream<A>,
     second: DataStream<B>,
@@ -25,7 +25,8 @@ impl<A, B> Clone for ConnectedStreams<A, B> {
     }
 }
 
-/// Two streams of different types whose records with equal keys meet in the same instance of what follows.
+/// Two streams of different types whose records with equal keys meet in the same instance of what follows; see
+/// [`KeyedCoProcessFunction`] for an example.
 pub struct KeyedConnectedStreams<K, A, B> {
     first: KeyedStream<K, A>,
     second: KeyedStream<K, B>,

@@ -11,6 +11,7 @@ mod interval_join;
 mod iterate;
 mod join;
 mod keyed;
+mod placement;
 mod ports;
 mod process;
 mod sinks;

@@ -3,7 +3,7 @@
 use super::DataStream;
 use crate::environment::{GraphBuilder, Route};
 use crate::sink::{CollectHandle, CollectSink, PrintSink, SinkFunction, SinkOperator};
-use eddyline_core::Data;
+use eddyline_core::{Data, Error};
 use eddyline_runtime::graph::{NodeHandle, NodeSpec, Partitioning};
 use eddyline_runtime::{Operator, partition};
 use std::cell::RefCell;
@@ -13,8 +13,8 @@ use std::rc::Rc;
 /// A sink that was added.
 #[derive(Clone)]
 pub struct DataStreamSink {
-    graph: Rc<RefCell<GraphBuilder>>,
-    node: NodeHandle,
+    pub(super) graph: Rc<RefCell<GraphBuilder>>,
+    pub(super) node: NodeHandle,
 }
 
 impl DataStreamSink {
@@ -32,7 +32,15 @@ impl DataStreamSink {
 
     /// Sets the number of instances; without it there is one per worker.
     pub fn set_parallelism(self, parallelism: u32) -> Self {
-        self.graph.borrow_mut().nodes.node_mut(self.node).parallelism = parallelism;
+        let mut graph = self.graph.borrow_mut();
+        if parallelism == 0 {
+            graph.refuse(
+                Error::config("a sink cannot have 0 instances")
+                    .with_hint("leave set_parallelism out for one instance per worker"),
+            );
+        }
+        graph.nodes.node_mut(self.node).parallelism = parallelism;
+        drop(graph);
         self
     }
 }
