@@ -10,13 +10,14 @@ mod join;
 mod keyed;
 mod ports;
 mod sinks;
+mod window_functions;
 mod windowed;
 
 pub use broadcast::{BroadcastConnectedStream, KeyedBroadcastConnectedStream};
 pub use join::JoinedStreams;
 pub use keyed::KeyedStream;
 pub use sinks::DataStreamSink;
-pub use windowed::WindowedStream;
+pub use windowed::{AllWindowedStream, CountWindowedStream, SlidingCountWindowedStream, WindowedStream};
 
 use crate::environment::{GraphBuilder, Route};
 use crate::function::{Collector, OutputTag};
