@@ -16,6 +16,7 @@ mod ports;
 mod process;
 mod sinks;
 mod transformations;
+mod window_functions;
 mod window_join;
 mod windowed;
 
@@ -28,6 +29,7 @@ pub use keyed::KeyedStream;
 pub use sinks::DataStreamSink;
 pub use window_join::{CoGroupedStreams, WindowCoGroupedStreams, WindowJoinedStreams};
 pub use windowed::WindowedStream;
+pub use windowed::{AllWindowedStream, CountWindowedStream, SlidingCountWindowedStream, WindowedStream};
 
 use crate::environment::{GraphBuilder, Route};
 use crate::function::{Collector, OutputTag};

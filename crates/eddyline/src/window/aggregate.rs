@@ -1,5 +1,6 @@
 //! How the records of a window become its result.
 
+use super::Number;
 use eddyline_core::Data;
 use std::marker::PhantomData;
 
@@ -101,40 +102,43 @@ impl<T: Data> Aggregator for Count<T> {
     }
 }
 
-/// Sums a number of each record; overflow wraps around, as in the arithmetic of most engines.
+/// Sums a number of each record; integers wrap around, as in the arithmetic of most engines.
 #[derive(Clone)]
 pub struct Sum<T, F> {
     number: F,
     _input: PhantomData<fn(T)>,
 }
 
-impl<T, F: Fn(&T) -> i64> Sum<T, F> {
+impl<T, F> Sum<T, F> {
     /// Sums what `number` gives for each record.
-    pub fn of(number: F) -> Self {
+    pub fn of<N: Number>(number: F) -> Self
+    where
+        F: Fn(&T) -> N,
+    {
         Sum { number, _input: PhantomData }
     }
 }
 
-impl<T: Data, F: Fn(&T) -> i64 + Clone + Send + Sync + 'static> Aggregator for Sum<T, F> {
+impl<T: Data, N: Number, F: Fn(&T) -> N + Clone + Send + Sync + 'static> Aggregator for Sum<T, F> {
     type Input = T;
-    type State = i64;
-    type Output = i64;
+    type State = N;
+    type Output = N;
 
-    fn create(&self) -> i64 {
-        0
+    fn create(&self) -> N {
+        N::ZERO
     }
 
     #[inline]
-    fn add(&self, state: &mut i64, input: T) {
-        *state = state.wrapping_add((self.number)(&input));
+    fn add(&self, state: &mut N, input: T) {
+        *state = state.plus((self.number)(&input));
     }
 
     #[inline]
-    fn merge(&self, state: &mut i64, other: &i64) {
-        *state = state.wrapping_add(*other);
+    fn merge(&self, state: &mut N, other: &N) {
+        *state = state.plus(*other);
     }
 
-    fn result(&self, state: &i64) -> i64 {
+    fn result(&self, state: &N) -> N {
         *state
     }
 }
@@ -146,15 +150,19 @@ pub struct Reduce<T, F> {
     _input: PhantomData<fn(T)>,
 }
 
-impl<T, F: Fn(T, &T) -> T> Reduce<T, F> {
+impl<T, F> Reduce<T, F> {
     /// Reduces with `reduce`, an associative function of an earlier and a later record.
-    pub fn with(reduce: F) -> Self {
+    pub fn with(reduce: F) -> Self
+    where
+        F: Fn(T, &T) -> T,
+    {
         Reduce { reduce, _input: PhantomData }
     }
 
     fn join(&self, state: &mut Option<T>, later: &T)
     where
         T: Clone,
+        F: Fn(T, &T) -> T,
     {
         *state = Some(match state.take() {
             Some(earlier) => (self.reduce)(earlier, later),

@@ -6,9 +6,9 @@
 use eddyline_core::{Error, EventTime, Result};
 
 /// Times further from the epoch than this (73 million years) belong to no window: their ends could not be told.
-const TIME_MAX: i64 = i64::MAX / 4;
+pub(crate) const TIME_MAX: i64 = i64::MAX / 4;
 /// The longest window, 9 million years.
-const SIZE_MAX: i64 = i64::MAX / 32;
+pub(crate) const SIZE_MAX: i64 = i64::MAX / 32;
 
 /// The time by which records are assigned to windows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +56,11 @@ impl SlicedWindows {
         SlicedWindows { time: WindowTime::Processing, ..Self::tumbling(size_ms) }
     }
 
+    /// Windows of `size_ms` in processing time, one every `slide_ms`.
+    pub fn processing_time_sliding(size_ms: i64, slide_ms: i64) -> Self {
+        SlicedWindows { time: WindowTime::Processing, ..Self::sliding(size_ms, slide_ms) }
+    }
+
     /// The same windows, starting `offset_ms` later than at multiples of their slide since the epoch: for days that
     /// do not start at midnight UTC, for example.
     #[must_use]
@@ -85,6 +90,11 @@ impl SlicedWindows {
         self.size_ms
     }
 
+    /// From the beginning of a window to that of the next one, milliseconds.
+    pub fn slide_ms(&self) -> i64 {
+        self.slide_ms
+    }
+
     /// What decides when windows fire.
     pub fn time(&self) -> WindowTime {
         self.time
@@ -99,6 +109,11 @@ impl SlicedWindows {
         }
     }
 
+    /// Whether a window is one slice: then no two slices are ever merged.
+    pub(crate) fn is_one_slice(&self) -> bool {
+        self.slice_ms > 0 && self.slices_per_window() == 1
+    }
+
     /// How many slices make a window.
     pub(crate) fn slices_per_window(&self) -> i64 {
         self.size_ms / self.slice_ms
@@ -106,6 +121,11 @@ impl SlicedWindows {
 
     pub(crate) fn slice_ms(&self) -> i64 {
         self.slice_ms
+    }
+
+    /// The beginning of the last window that begins at `time` at the latest.
+    pub(crate) fn last_start(&self, time: EventTime) -> EventTime {
+        time - (time - self.offset_ms).rem_euclid(self.slide_ms)
     }
 
     /// The end of the slice that `time` belongs to; none if its windows' ends could not be told.
@@ -145,6 +165,12 @@ impl SlicedWindows {
         let phase = (time - i128::from(self.offset_ms) - i128::from(self.size_ms)).rem_euclid(slide);
         clamp(time - phase + slide)
     }
+}
+
+/// What is wrong with a record that comes to a window in event time without a timestamp.
+pub(crate) fn without_time() -> Error {
+    Error::config("a record without an event time came to a window")
+        .with_hint("assign timestamps and watermarks before the window, or use processing time")
 }
 
 fn clamp(wide: i128) -> i64 {

@@ -8,10 +8,12 @@
 //! must not get into a window that is half emitted. A cut cannot come in between either, as the watermark of a tick
 //! is applied in full before the tick ends.
 
+use super::assign::without_time;
 use super::emission::Emission;
 use super::running::Runs;
 use super::{Aggregator, LATE_OUTPUT, SlicedWindows, TimeWindow, WindowTime};
-use eddyline_core::{Batch, Error, EventTime, Key, Record, Result, WATERMARK_MAX, WATERMARK_MIN};
+use crate::operators::ProcessingTimersAtEnd;
+use eddyline_core::{Batch, EventTime, Key, Record, Result, WATERMARK_MAX, WATERMARK_MIN};
 use eddyline_protocol::{StateDescriptor, StateManifest};
 use eddyline_runtime::{Operator, OperatorContext, Progress, Stateful, panics};
 use eddyline_state::{ManagedState, NamespacedTable, PartWriter, RestoreSource};
@@ -55,6 +57,7 @@ pub struct SlicedWindowOperator<K, F, A: Aggregator> {
     key_of: F,
     aggregator: A,
     emits_late: bool,
+    at_end: ProcessingTimersAtEnd,
     slices: Option<NamespacedTable<K, A::State>>,
     runs: Runs<K, A::State>,
     current: CurrentSlice,
@@ -89,6 +92,7 @@ where
             key_of,
             aggregator,
             emits_late,
+            at_end: ProcessingTimersAtEnd::Fire,
             slices: None,
             runs: Runs::new(windows),
             current: NO_SLICE,
@@ -101,20 +105,26 @@ where
         })
     }
 
+    /// Says what becomes of windows in processing time that are not over when the input ends; without this they fire.
+    #[must_use]
+    pub fn with_processing_time_at_end(mut self, at_end: ProcessingTimersAtEnd) -> Self {
+        self.at_end = at_end;
+        self
+    }
+
     fn slices(&mut self) -> &mut NamespacedTable<K, A::State> {
         self.slices.as_mut().expect("invariant: open is called first")
     }
 
     fn is_tumbling(&self) -> bool {
-        self.windows.slices_per_window() == 1
+        self.windows.is_one_slice()
     }
 
     /// The slice of `time`, and where its records go while the watermark is `watermark`.
     #[cold]
     fn slice_of(&self, time: EventTime, watermark: EventTime) -> Result<CurrentSlice> {
         if time == EventTime::MIN {
-            return Err(Error::config("a record without an event time came to a window")
-                .with_hint("assign timestamps and watermarks before the window, or use processing time"));
+            return Err(without_time());
         }
         let Some(end) = self.windows.slice_end(time) else {
             return Ok(CurrentSlice { start: time, end: time.saturating_add(1), place: Place::Late });
@@ -393,7 +403,11 @@ where
         match self.windows.time() {
             WindowTime::Event => self.fire(watermark.saturating_add(1), context),
             // The end of input ends all windows, whatever the clock says.
-            WindowTime::Processing if watermark == WATERMARK_MAX => self.fire(watermark, context),
+            WindowTime::Processing
+                if watermark == WATERMARK_MAX && self.at_end == ProcessingTimersAtEnd::Fire =>
+            {
+                self.fire(watermark, context)
+            }
             WindowTime::Processing => Ok(Progress::Done),
         }
     }
