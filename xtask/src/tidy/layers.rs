@@ -12,6 +12,7 @@ const ORDER: &[&str] = &[
     "eddyline-state",
     "eddyline-runtime",
     "eddyline",
+    "eddyline-formats",
     "eddyline-connectors",
     "eddyline-logs",
     "eddyline-cli",

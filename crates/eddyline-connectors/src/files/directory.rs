@@ -1,4 +1,4 @@
-//! Finding new files in a directory that is followed.
+//! Finding new files in a directory, a tree or by a pattern that is followed.
 //!
 //! A file is new unless it is being read, was read (under whatever name), or is a copy that a rotation made of a file
 //! that is being read. A file that was read and has grown since is read on. All files of a directory are read by one
@@ -7,27 +7,28 @@
 use super::event::Event;
 use super::followed::Followed;
 use super::identity::FileIdentity;
-use super::open;
+use super::line_reader::Cutting;
+use super::listing::Listing;
 use super::split::{FileSplit, OPEN_END};
 use std::fs::File;
 
 /// A directory that is followed.
 pub(crate) struct Directory {
-    path: String,
+    listing: Listing,
     /// Splits of this directory that were read to their end, by slot.
     finished: Vec<(u64, FileSplit)>,
     warned: Option<String>,
 }
 
 impl Directory {
-    /// The directory at `path`, of which `finished` was read before.
-    pub(crate) fn new(path: String, finished: Vec<(u64, FileSplit)>) -> Self {
-        Directory { path, finished, warned: None }
+    /// The files of `listing`, of which `finished` was read before.
+    pub(crate) fn new(listing: Listing, finished: Vec<(u64, FileSplit)>) -> Self {
+        Directory { listing, finished, warned: None }
     }
 
-    /// Whether `path` is directly in this directory.
+    /// Whether `path` is one of its files.
     pub(crate) fn holds(&self, path: &str) -> bool {
-        parent_of(path) == self.path
+        self.listing.holds(path)
     }
 
     /// Remembers splits that were read to their end.
@@ -39,12 +40,12 @@ impl Directory {
     pub(crate) fn discover(
         &mut self,
         open: &[&Followed],
-        line_bytes_max: usize,
+        cutting: Cutting,
         next_slot: &mut u64,
         answer: &mut dyn FnMut(Event),
     ) -> Vec<Followed> {
-        let paths = match open::text_files_in(&self.path) {
-            Ok(paths) => paths,
+        let paths = match self.listing.files(false) {
+            Ok(files) => files.into_iter().map(|file| file.path).collect::<Vec<_>>(),
             Err(error) => {
                 let text = error.to_string();
                 if self.warned.as_ref() != Some(&text) {
@@ -81,7 +82,7 @@ impl Directory {
                 self.finished.push((slot, split));
                 continue;
             }
-            let mut followed = Followed::new(path.clone(), line_bytes_max, true);
+            let mut followed = Followed::new(path.clone(), cutting, true);
             if let Some(index) = known {
                 if metadata.len() <= self.finished[index].1.offset {
                     continue;
@@ -110,11 +111,6 @@ impl Directory {
             stays
         });
     }
-}
-
-/// The directory that `path` is in, as it is spelled there.
-pub(crate) fn parent_of(path: &str) -> &str {
-    path.rfind('/').map_or("", |at| &path[..at])
 }
 
 /// Whether `path` is what a rotation by copying left: it has the name of the file that is read, with something

@@ -22,6 +22,8 @@ pub(crate) enum Event {
     Lines { slot: u64, offset: u64, bytes: Vec<u8> },
     /// A line longer than the limit was skipped; `next` is where the line after it starts.
     TooLong { slot: u64, offset: u64, length: u64, sample: Vec<u8>, next: u64 },
+    /// The rest of a packed file cannot be unpacked from `offset` on.
+    Damaged { slot: u64, offset: u64, reason: String },
     /// A split is read to its end. `keep`: its file must be known later, not to be read again under another name.
     Finished { slot: u64, keep: bool },
     /// The file of a finished split is gone: nothing need be known of it any more.

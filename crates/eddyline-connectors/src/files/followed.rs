@@ -3,17 +3,21 @@
 //! A [`Followed`] path holds the open file it is reading (a *generation*: one split). When another file has the path,
 //! the old one is read on through its handle until it has given nothing for [`ROTATION_GRACE_MS`] while the new one
 //! has content, because writers go on writing to a renamed file until they open the new one. Only then is the new one
-//! begun. A file that became shorter, or whose first bytes changed, was cut off: said so, and read from the start.
+//! begun. Files that had the path in between, while nobody looked, are found by their names and read first
+//! ([`rotation`]). A file that became shorter, or whose first bytes changed, was cut off: said so, and read from the start.
 
+use super::bytes::Bytes;
 use super::event::Event;
 use super::identity::{FileIdentity, Fingerprint};
-use super::line_reader::{Found, LineReader};
+use super::line_reader::{Cutting, Found, LineReader};
 use super::open;
 use super::pieces::{Turn, answer_lines};
+use super::rotation;
 use super::split::{FileSplit, OPEN_END};
 use eddyline_core::Result;
 use std::fs::{self, File};
 use std::path::Path;
+use std::time::SystemTime;
 
 /// How long a file that lost its path has to give nothing before the next one is begun, milliseconds.
 pub(crate) const ROTATION_GRACE_MS: i64 = 1_000;
@@ -44,26 +48,30 @@ pub(crate) struct Followed {
     path: String,
     current: Option<Generation>,
     next_number: u64,
-    line_bytes_max: usize,
+    cutting: Cutting,
     /// Whether the path was found in a directory: then finished files are found again under other names.
     in_directory: bool,
     /// Finished splits that have to be remembered.
     finished: Vec<(u64, FileSplit)>,
     /// The error that was last warned of: not to be repeated at every poll.
     warned: Option<String>,
+    /// The file that was read before and lost its path, and when it was last written: others may have had the path
+    /// since.
+    before: Option<(FileIdentity, SystemTime)>,
 }
 
 impl Followed {
     /// Follows `path` from the start of the file that has it.
-    pub(crate) fn new(path: String, line_bytes_max: usize, in_directory: bool) -> Self {
+    pub(crate) fn new(path: String, cutting: Cutting, in_directory: bool) -> Self {
         Followed {
             path,
             current: None,
             next_number: 0,
-            line_bytes_max,
+            cutting,
             in_directory,
             finished: Vec::new(),
             warned: None,
+            before: None,
         }
     }
 
@@ -73,7 +81,7 @@ impl Followed {
         self.next_number = split.number + 1;
         match find_again(&split) {
             Ok(file) => {
-                let reader = LineReader::new(file, split.offset, OPEN_END, self.line_bytes_max);
+                let reader = LineReader::new(Bytes::Plain(file), split.offset, OPEN_END, self.cutting);
                 self.current =
                     Some(Generation { slot, split, reader, quiet_since_ms: None, was_at_end: true });
                 true
@@ -147,7 +155,8 @@ impl Followed {
 
     /// Opens what has the path; a file that is not there, or not readable, is tried again later.
     fn begin(&mut self, next_slot: &mut u64, answer: &mut dyn FnMut(Event)) -> Result<bool> {
-        let opened = File::open(&self.path).and_then(|file| {
+        let between = self.before.take().and_then(|before| rotation::next_after(&self.path, before));
+        let opened = File::open(between.as_ref().unwrap_or(&self.path)).and_then(|file| {
             let metadata = file.metadata()?;
             Ok((Fingerprint::of(&file, metadata.len())?, FileIdentity::of(&metadata), file))
         });
@@ -178,7 +187,7 @@ impl Followed {
         let slot = *next_slot;
         *next_slot += 1;
         answer(Event::Opened { slot, split: split.clone() });
-        let reader = LineReader::new(file, 0, OPEN_END, self.line_bytes_max);
+        let reader = LineReader::new(Bytes::Plain(file), 0, OPEN_END, self.cutting);
         self.current = Some(Generation { slot, split, reader, quiet_since_ms: None, was_at_end: false });
         Ok(true)
     }
@@ -186,6 +195,11 @@ impl Followed {
     /// The file will not be read on. Answers whether its last line, which had no line end, was handed out.
     fn finish(&mut self, cut_off: bool, answer: &mut dyn FnMut(Event)) -> bool {
         let Some(mut generation) = self.current.take() else { return false };
+        // The files of a directory are found by listing it.
+        if !cut_off && !self.in_directory {
+            let written = generation.reader.file().metadata().and_then(|metadata| metadata.modified());
+            self.before = written.ok().map(|written| (generation.split.identity, written));
+        }
         // Nothing that was cut off is handed out.
         let rest = if cut_off { None } else { generation.reader.take_rest() };
         let handed_out = rest.is_some();

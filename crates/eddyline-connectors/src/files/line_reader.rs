@@ -1,11 +1,17 @@
 //! Reading whole lines of one open file, from an offset on, in bounded memory.
 //!
+//! A line is a record of a [`Framing`]: where quotes may hold line feeds, or the file is packed, offsets are those of
+//! records, and there is but one range. A record that is too long then ends at the first line feed behind the limit,
+//! so that a quote that is not closed costs no more than that.
+//!
 //! A [`LineReader`] hands out runs of whole lines with the offset of the first. A line belongs to the range in which
 //! it *starts*: a reader of `[start, end)` looks at the byte before `start`, skips to the next line unless that byte
 //! ends one, and reads past `end` to the end of its last line. So ranges that lie end to end cover every line once.
 //! A line longer than the limit is skipped and reported with where it starts and how long it is; no more of it than
 //! a sample is kept.
 
+use super::bytes::Bytes;
+use eddyline_formats::Framing;
 use std::fs::File;
 use std::io;
 
@@ -42,9 +48,45 @@ enum Mode {
     },
 }
 
+/// How files are cut into lines.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cutting {
+    pub(crate) framing: Framing,
+    /// The longest line, without its line end.
+    pub(crate) line_bytes_max: usize,
+}
+
+impl Cutting {
+    /// The index behind the end of the line that `bytes` starts with, if it is there. It depends on nothing but the
+    /// bytes from the start of the line on, so that whoever starts at a line finds the same ones behind it.
+    pub(crate) fn line_end(self, bytes: &[u8]) -> Option<usize> {
+        if self.framing.is_splittable() {
+            return memchr::memchr(b'\n', bytes).map(|at| at + 1);
+        }
+        let limit = self.line_bytes_max.saturating_add(1);
+        let within = &bytes[..bytes.len().min(limit)];
+        self.framing.scanner().next_end(within).or_else(|| {
+            let behind = bytes.get(limit..)?;
+            memchr::memchr(b'\n', behind).map(|at| limit + at + 1)
+        })
+    }
+
+    /// The index behind the last whole line in `bytes`, which start with a line; its first `held` bytes end none.
+    fn last_end(self, bytes: &[u8], held: usize) -> Option<usize> {
+        if self.framing.is_splittable() {
+            return memchr::memrchr(b'\n', &bytes[held..]).map(|at| held + at + 1);
+        }
+        let mut last = 0;
+        while let Some(end) = self.line_end(&bytes[last..]) {
+            last += end;
+        }
+        (last > 0).then_some(last)
+    }
+}
+
 /// Reads whole lines of one open file.
 pub(crate) struct LineReader {
-    file: File,
+    bytes: Bytes,
     /// The next byte to be read from the file.
     position: u64,
     /// Where the line at hand starts.
@@ -54,21 +96,22 @@ pub(crate) struct LineReader {
     /// The bytes read of the line at hand.
     carry: Vec<u8>,
     mode: Mode,
-    line_bytes_max: usize,
+    cutting: Cutting,
 }
 
 impl LineReader {
     /// A reader that starts at `offset`, which is the start of a line or the start of a range.
-    pub(crate) fn new(file: File, offset: u64, end: u64, line_bytes_max: usize) -> Self {
+    pub(crate) fn new(bytes: Bytes, offset: u64, end: u64, cutting: Cutting) -> Self {
         // The byte before tells whether a line starts at the offset.
+        let may_be_within = offset > 0 && bytes.is_seekable() && cutting.framing.is_splittable();
         let (position, mode) =
-            if offset == 0 { (0, Mode::Reading) } else { (offset - 1, Mode::SkippingToStart) };
-        LineReader { file, position, line_start: offset, end, carry: Vec::new(), mode, line_bytes_max }
+            if may_be_within { (offset - 1, Mode::SkippingToStart) } else { (offset, Mode::Reading) };
+        LineReader { bytes, position, line_start: offset, end, carry: Vec::new(), mode, cutting }
     }
 
     /// The open file.
     pub(crate) fn file(&self) -> &File {
-        &self.file
+        self.bytes.file()
     }
 
     /// The next byte to be read.
@@ -95,7 +138,7 @@ impl LineReader {
         buffer.append(&mut self.carry);
         let held = buffer.len();
         buffer.resize(held + CHUNK_BYTES_MAX, 0);
-        let read = read_at(&self.file, &mut buffer[held..], self.position);
+        let read = self.bytes.read_at(&mut buffer[held..], self.position);
         let count = *read.as_ref().unwrap_or(&0);
         buffer.truncate(held + count);
         if count == 0 {
@@ -121,7 +164,12 @@ impl LineReader {
             }
             Mode::Reading if !self.carry.is_empty() && offset < self.end => {
                 let bytes = std::mem::take(&mut self.carry);
-                self.line_start += bytes.len() as u64;
+                let length = bytes.len() as u64;
+                self.line_start += length;
+                if bytes.len() > self.cutting.line_bytes_max {
+                    let sample = bytes[..bytes.len().min(SAMPLE_BYTES_MAX)].to_vec();
+                    return Some(Found::TooLong { offset, length, sample, next: self.line_start });
+                }
                 Some(Found::Lines { offset, bytes })
             }
             _ => None,
@@ -130,8 +178,8 @@ impl LineReader {
 
     /// Hands out the lines in `buffer`, whose first `held` bytes hold no line end.
     fn take_lines(&mut self, mut buffer: Vec<u8>, held: usize) -> Found {
-        let Some(last) = memchr::memrchr(b'\n', &buffer[held..]).map(|at| held + at + 1) else {
-            if buffer.len() > self.line_bytes_max {
+        let Some(last) = self.cutting.last_end(&buffer, held) else {
+            if buffer.len() > self.cutting.line_bytes_max {
                 let sample = buffer[..buffer.len().min(SAMPLE_BYTES_MAX)].to_vec();
                 self.mode = Mode::SkippingLong { length: buffer.len() as u64, sample };
                 buffer.clear();
@@ -196,21 +244,4 @@ impl LineReader {
         self.line_start = next;
         buffer.clear();
     }
-}
-
-#[cfg(unix)]
-fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-    loop {
-        match std::os::unix::fs::FileExt::read_at(file, buffer, offset) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            other => return other,
-        }
-    }
-}
-
-#[cfg(not(unix))]
-fn read_at(mut file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-    use std::io::{Read, Seek, SeekFrom};
-    file.seek(SeekFrom::Start(offset))?;
-    file.read(buffer)
 }

@@ -1,12 +1,10 @@
 //! Opening files, with errors that say what, where and what to do.
 
 use eddyline_core::{Error, Result};
+use eddyline_formats::Compression;
 use std::fs::{self, File, Metadata};
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
 use std::path::Path;
-
-/// How gzip files begin.
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// Opens a file for reading.
 pub(crate) fn open_file(path: &str) -> Result<File> {
@@ -31,41 +29,18 @@ pub(crate) fn failed(doing: &str, path: &str, error: &io::Error) -> Error {
     Error::input(format!("cannot {doing}: {error}")).with_detail(path.to_string()).with_hint(hint)
 }
 
-/// Checks that a file can be opened and holds text of a kind we can read.
+/// Checks that a file can be opened; one that is followed must not be compressed.
 ///
 /// # Errors
-/// If it cannot be read, or is compressed.
-pub(crate) fn check_readable(path: &str) -> Result<()> {
-    let mut file = open_file(path)?;
-    let mut magic = [0; 2];
-    let is_gzip = path.ends_with(".gz") && file.read_exact(&mut magic).is_ok() && magic == GZIP_MAGIC;
-    if is_gzip {
-        return Err(Error::input("input file is compressed")
+/// If it cannot be read, or is compressed although `follow`.
+pub(crate) fn check_readable(path: &str, follow: bool) -> Result<()> {
+    open_file(path)?;
+    if follow && Compression::of_name(path) != Compression::None {
+        return Err(Error::input("a compressed input file cannot be followed")
             .with_detail(path.to_string())
-            .with_hint("unpack it first (gunzip -k), then give the unpacked file"));
+            .with_hint("read it without `follow()`, or unpack it first (gunzip -k, zstd -d)"));
     }
     Ok(())
-}
-
-/// The text files directly in a directory, by name: without hidden, compressed and special ones.
-pub(crate) fn text_files_in(directory: &str) -> Result<Vec<String>> {
-    let unreadable = |error: io::Error| failed("list input directory", directory, &error);
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(directory).map_err(unreadable)? {
-        let path = entry.map_err(unreadable)?.path();
-        // A file that is renamed or removed while we look is found, or missed, the next time.
-        if path.metadata().is_ok_and(|metadata| metadata.is_file()) && !is_left_out(&path) {
-            paths.push(as_text(&path)?);
-        }
-    }
-    paths.sort();
-    Ok(paths)
-}
-
-fn is_left_out(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let compressed = [".gz", ".zst", ".xz", ".bz2", ".zip"].iter().any(|ending| name.ends_with(ending));
-    compressed || name.starts_with('.')
 }
 
 /// A path as text: it is kept in state, which is the same on every system.

@@ -1,8 +1,14 @@
 //! What is made of a line.
 
+use super::progress::{FileProgress, InstanceProgress};
 use eddyline::source::{SplitId, SplitOutput};
-use eddyline_core::{Data, EventTime};
+use eddyline_core::{Data, Error, EventTime};
+use eddyline_formats::Framing;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Records left out of which an instance tells in warnings.
+const SKIPPED_TOLD_MAX: u64 = 10;
 
 /// A line and where it stands.
 #[derive(Debug, Clone, Copy)]
@@ -29,8 +35,41 @@ pub enum LineContent<'a> {
     },
 }
 
+/// A compressed file that cannot be read on: it is damaged or was cut off.
+#[derive(Debug, Clone, Copy)]
+pub struct Damage<'a> {
+    /// The path of the file.
+    pub file: &'a Arc<str>,
+    /// Where the first line starts that could not be read, in unpacked bytes.
+    pub offset: u64,
+    /// What is wrong.
+    pub reason: &'a str,
+}
+
+impl Damage<'_> {
+    /// The error that says so.
+    pub fn to_error(&self) -> Error {
+        Error::input("a compressed input file cannot be read to its end")
+            .with_detail(format!("{}, from unpacked byte {} on: {}", self.file, self.offset, self.reason))
+            .with_hint(
+                "put a whole copy in its place and restart, or have the rest of bad files skipped or kept",
+            )
+    }
+}
+
 /// Makes records of lines, within the source.
 pub trait LineParser<T: Data>: 'static {
+    /// How lines are told apart.
+    fn framing(&self) -> Framing {
+        Framing::Lines
+    }
+
+    /// Says what is to be done about a file that cannot be read on; all lines before were parsed. By default the
+    /// attempt ends; if not, the file counts as read.
+    fn damaged(&mut self, damage: Damage<'_>, out: &mut LineOutput<'_, '_, T>) {
+        out.fail(damage.to_error());
+    }
+
     /// Hands over what `line` means: nothing, a record or some. Called once per line, in order within a file.
     fn parse(&mut self, line: Line<'_>, out: &mut LineOutput<'_, '_, T>);
 }
@@ -45,6 +84,9 @@ impl<T: Data, F: FnMut(Line<'_>, &mut LineOutput<'_, '_, T>) + 'static> LinePars
 pub struct LineOutput<'a, 'b, T: Data> {
     pub(super) out: &'a mut SplitOutput<'b, T>,
     pub(super) split: SplitId,
+    pub(super) failure: &'a mut Option<Error>,
+    pub(super) counters: &'a InstanceProgress,
+    pub(super) progress: &'a FileProgress,
 }
 
 impl<T: Data> LineOutput<'_, '_, T> {
@@ -58,6 +100,20 @@ impl<T: Data> LineOutput<'_, '_, T> {
     #[inline]
     pub fn emit_with_time(&mut self, value: T, timestamp: EventTime) {
         self.out.push_with_time(self.split, value, timestamp);
+    }
+
+    /// Ends the attempt: a line cannot be used, and going on without it will not do.
+    pub fn fail(&mut self, error: Error) {
+        self.failure.get_or_insert(error);
+    }
+
+    /// Counts a record that is left out, and warns of the first few.
+    pub fn skip(&mut self, file: &str, offset: u64, reason: &str) {
+        let before = self.counters.records_bad.fetch_add(1, Ordering::Relaxed);
+        if before < SKIPPED_TOLD_MAX {
+            let more = if before + 1 == SKIPPED_TOLD_MAX { "; others are only counted" } else { "" };
+            self.progress.warn(format!("{file}, byte {offset}: left out: {reason}{more}"));
+        }
     }
 }
 

@@ -21,6 +21,7 @@ pub(crate) struct InstanceProgress {
     pub(crate) bytes_total: AtomicU64,
     pub(crate) lines: AtomicU64,
     pub(crate) lines_too_long: AtomicU64,
+    pub(crate) records_bad: AtomicU64,
 }
 
 impl FileProgress {
@@ -42,6 +43,11 @@ impl FileProgress {
     /// Lines of this attempt that were longer than the limit.
     pub fn lines_too_long(&self) -> u64 {
         self.sum(|instance| &instance.lines_too_long)
+    }
+
+    /// Records of this attempt that could not be decoded and were left out.
+    pub fn records_bad(&self) -> u64 {
+        self.sum(|instance| &instance.records_bad)
     }
 
     /// What people should know of, each once: files cut off, lost or not readable. Also written to the log.

@@ -6,6 +6,8 @@
 use super::directory::Directory;
 use super::event::{Command, Event};
 use super::followed::Followed;
+use super::line_reader::Cutting;
+use super::monitor::Monitor;
 use super::pieces::{PiecesOfFile, Turn};
 use crate::lane::Handler;
 use eddyline_core::Result;
@@ -22,8 +24,9 @@ pub(crate) enum Input {
 pub(crate) struct Reader {
     pub(crate) inputs: Vec<Input>,
     pub(crate) directories: Vec<Directory>,
+    pub(crate) monitor: Option<Monitor>,
     pub(crate) next_slot: u64,
-    pub(crate) line_bytes_max: usize,
+    pub(crate) cutting: Cutting,
     pub(crate) poll_interval_ms: i64,
     pub(crate) next_discovery_ms: i64,
     /// The input whose turn it is.
@@ -64,7 +67,7 @@ impl Reader {
         paused: &[u64],
         answer: &mut dyn FnMut(Event),
     ) -> Result<()> {
-        if now_ms >= self.next_discovery_ms && !self.directories.is_empty() {
+        if now_ms >= self.next_discovery_ms && self.discovers() {
             self.next_discovery_ms = now_ms.saturating_add(self.poll_interval_ms);
             self.discover(answer);
         }
@@ -101,18 +104,31 @@ impl Reader {
                     buffer = empty;
                 }
                 Turn::Finished(empty) => {
-                    self.inputs.remove(self.turn);
+                    if let (Input::Pieces(pieces), Some(monitor)) =
+                        (self.inputs.remove(self.turn), &mut self.monitor)
+                    {
+                        monitor.finish(pieces.path(), pieces.has_vanished());
+                    }
                     buffer = empty;
                 }
             }
         }
-        let over = self.inputs.is_empty() && self.directories.is_empty();
+        let over = self.inputs.is_empty() && !self.discovers();
         self.ended = over;
         answer(if over { Event::End } else { Event::Idle(buffer) });
         Ok(())
     }
 
+    /// Whether new files may be found.
+    fn discovers(&self) -> bool {
+        !self.directories.is_empty() || self.monitor.is_some()
+    }
+
     fn discover(&mut self, answer: &mut dyn FnMut(Event)) {
+        if let Some(monitor) = &mut self.monitor {
+            let found = monitor.discover(&mut self.next_slot, answer);
+            self.inputs.extend(found.into_iter().map(Input::Pieces));
+        }
         let mut found = Vec::new();
         for directory in &mut self.directories {
             let open: Vec<&Followed> = self
@@ -122,7 +138,7 @@ impl Reader {
                     |input| if let Input::Followed(followed, _) = input { Some(followed) } else { None },
                 )
                 .collect();
-            found.extend(directory.discover(&open, self.line_bytes_max, &mut self.next_slot, answer));
+            found.extend(directory.discover(&open, self.cutting, &mut self.next_slot, answer));
         }
         self.inputs.extend(found.into_iter().map(|followed| Input::Followed(followed, i64::MIN)));
     }

@@ -1,16 +1,17 @@
 //! The worker's half of a text file source: takes runs of lines from the reader, parses them and keeps the offsets.
 
-use super::TextFiles;
 use super::event::{Command, Event};
-use super::parse::{Line, LineContent, LineOutput, LineParser};
+use super::line_reader::Cutting;
+use super::parse::{Damage, Line, LineContent, LineOutput, LineParser};
 use super::plan::{Plan, plan};
 use super::progress::InstanceProgress;
 use super::reader::Reader;
 use super::split::FileSplit;
+use super::{Mode, TextFiles};
 use crate::environment::ConnectorEnvironment;
 use crate::lane::Lane;
 use eddyline::source::{SourceContext, SplitOutput, SplitSource};
-use eddyline_core::{Data, Result};
+use eddyline_core::{Data, Error, Result};
 use eddyline_protocol::CheckpointId;
 use eddyline_runtime::{SourceStatus, panics};
 use eddyline_state::{ManagedState, OperatorListState};
@@ -37,6 +38,7 @@ struct Slot {
 enum News {
     Lines { slot: u64, offset: u64, bytes: Vec<u8>, taken: usize },
     TooLong { slot: u64, offset: u64, length: u64, sample: Vec<u8>, next: u64 },
+    Damaged { slot: u64, offset: u64, reason: String },
     Finished { slot: u64, keep: bool },
 }
 
@@ -59,6 +61,8 @@ pub struct FileSource<T, P> {
     announce_due: bool,
     ended: bool,
     accounted: i64,
+    failure: Option<Error>,
+    cutting: Cutting,
     progress: Arc<InstanceProgress>,
     row: PhantomData<fn() -> T>,
 }
@@ -66,7 +70,9 @@ pub struct FileSource<T, P> {
 impl<T: Data, P: LineParser<T>> FileSource<T, P> {
     pub(super) fn new(files: TextFiles, parser: P) -> Self {
         FileSource {
+            cutting: Cutting { framing: parser.framing(), line_bytes_max: files.line_bytes_max },
             files,
+            failure: None,
             parser,
             state: OperatorListState::union("files", 0),
             slots: BTreeMap::new(),
@@ -99,7 +105,7 @@ impl<T: Data, P: LineParser<T>> FileSource<T, P> {
         let mut slots: Vec<&mut Slot> = self.slots.values_mut().filter(|slot| !slot.split.finished).collect();
         slots.sort_by(|one, other| (&one.file, one.split.number).cmp(&(&other.file, other.split.number)));
         for slot in slots {
-            if !self.files.follow && last.as_ref() == Some(&slot.file) {
+            if self.files.mode != Mode::Followed && last.as_ref() == Some(&slot.file) {
                 continue;
             }
             last = Some(slot.file.clone());
@@ -161,6 +167,11 @@ impl<T: Data, P: LineParser<T>> FileSource<T, P> {
                 self.outstanding -= 1;
                 self.news.push_back(News::TooLong { slot, offset, length, sample, next });
             }
+            Event::Damaged { slot, offset, reason } => {
+                self.outstanding -= 1;
+                self.idle = false;
+                self.news.push_back(News::Damaged { slot, offset, reason });
+            }
             Event::Finished { slot, keep } => self.news.push_back(News::Finished { slot, keep }),
             Event::Forgotten { slot } => {
                 self.slots.remove(&slot);
@@ -182,18 +193,23 @@ impl<T: Data, P: LineParser<T>> FileSource<T, P> {
     }
 
     /// Parses what is there, until the output is full. Answers whether anything is left that may be taken.
-    fn hand_out(&mut self, out: &mut SplitOutput<'_, T>) -> bool {
+    fn hand_out(&mut self, out: &mut SplitOutput<'_, T>) -> Result<bool> {
         let mut row = 0u64;
         loop {
             let slots = &self.slots;
             let paused = |news: &News| slots.get(&news.slot()).is_some_and(|slot| out.is_paused(slot.id));
-            let Some(index) = self.news.iter().position(|news| !paused(news)) else { return false };
+            let Some(index) = self.news.iter().position(|news| !paused(news)) else {
+                return Ok(false);
+            };
             if out.is_full() {
-                return true;
+                return Ok(true);
             }
-            let Some(news) = self.news.remove(index) else { return false };
+            let Some(news) = self.news.remove(index) else { return Ok(false) };
             if let Some(rest) = self.hand_out_one(news, &mut row, out) {
                 self.news.insert(index, rest);
+            }
+            if let Some(failure) = self.failure.take() {
+                return Err(failure);
             }
         }
     }
@@ -206,19 +222,22 @@ impl<T: Data, P: LineParser<T>> FileSource<T, P> {
             News::Lines { slot: number, offset, bytes, mut taken } => {
                 let before = taken;
                 let mut lines = 0;
-                while taken < bytes.len() && !out.is_full() {
+                while taken < bytes.len() && !out.is_full() && self.failure.is_none() {
                     panics::at_row(*row);
                     *row += 1;
                     lines += 1;
                     let rest = &bytes[taken..];
-                    let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
-                    let content = content_of(&rest[..end], self.files.line_bytes_max);
+                    let end = self.cutting.line_end(rest).unwrap_or(rest.len());
+                    let bare = rest[..end].strip_suffix(b"\n").unwrap_or(&rest[..end]);
+                    let content = content_of(bare, self.files.line_bytes_max);
                     if matches!(content, LineContent::TooLong { .. }) {
                         self.progress.lines_too_long.fetch_add(1, Ordering::Relaxed);
                     }
                     let line = Line { file: &slot.file, offset: offset + taken as u64, content };
-                    self.parser.parse(line, &mut LineOutput { out, split });
-                    taken = (taken + end + 1).min(bytes.len());
+                    let (failure, counters, progress) =
+                        (&mut self.failure, &*self.progress, &*self.files.progress);
+                    self.parser.parse(line, &mut LineOutput { out, split, failure, counters, progress });
+                    taken += end;
                 }
                 slot.split.offset = offset + taken as u64;
                 self.progress.lines.fetch_add(lines, Ordering::Relaxed);
@@ -233,11 +252,20 @@ impl<T: Data, P: LineParser<T>> FileSource<T, P> {
                 panics::at_row(*row);
                 *row += 1;
                 let content = LineContent::TooLong { length, start: &sample };
-                self.parser.parse(Line { file: &slot.file, offset, content }, &mut LineOutput { out, split });
+                let (failure, counters, progress) =
+                    (&mut self.failure, &*self.progress, &*self.files.progress);
+                let mut output = LineOutput { out, split, failure, counters, progress };
+                self.parser.parse(Line { file: &slot.file, offset, content }, &mut output);
                 slot.split.offset = next;
                 self.progress.lines_too_long.fetch_add(1, Ordering::Relaxed);
                 self.progress.lines.fetch_add(1, Ordering::Relaxed);
                 self.progress.bytes_read.fetch_add(next - offset, Ordering::Relaxed);
+            }
+            News::Damaged { offset, reason, .. } => {
+                let (failure, counters, progress) =
+                    (&mut self.failure, &*self.progress, &*self.files.progress);
+                let mut output = LineOutput { out, split, failure, counters, progress };
+                self.parser.damaged(Damage { file: &slot.file, offset, reason: &reason }, &mut output);
             }
             News::Finished { slot: number, keep } => {
                 slot.split.finished = true;
@@ -274,7 +302,10 @@ impl<T: Data, P: LineParser<T>> FileSource<T, P> {
 impl News {
     fn slot(&self) -> u64 {
         match self {
-            News::Lines { slot, .. } | News::TooLong { slot, .. } | News::Finished { slot, .. } => *slot,
+            News::Lines { slot, .. }
+            | News::TooLong { slot, .. }
+            | News::Damaged { slot, .. }
+            | News::Finished { slot, .. } => *slot,
         }
     }
 }
@@ -295,8 +326,13 @@ impl<T: Data, P: LineParser<T>> SplitSource<T> for FileSource<T, P> {
     }
 
     fn restored(&mut self, context: &mut SourceContext<'_, '_>) -> Result<()> {
-        let Plan { reader, splits, news, bytes_total } =
-            plan(&self.files, self.state.items(), context.instance(), context.parallelism())?;
+        let Plan { reader, splits, news, bytes_total } = plan(
+            &self.files,
+            self.cutting.framing,
+            self.state.items(),
+            context.instance(),
+            context.parallelism(),
+        )?;
         self.progress = self.files.progress.begin(context.instance());
         self.progress.bytes_total.store(bytes_total, Ordering::Relaxed);
         for (slot, split) in splits {
@@ -323,7 +359,7 @@ impl<T: Data, P: LineParser<T>> SplitSource<T> for FileSource<T, P> {
         self.collect(now_ms, out)?;
         self.ask(now_ms, out);
         self.collect(now_ms, out)?;
-        let left = self.hand_out(out);
+        let left = self.hand_out(out)?;
         context.account_bytes(self.accounted - accounted);
         Ok(self.status(left, now_ms, context))
     }

@@ -40,6 +40,11 @@ impl FileSplit {
     pub fn id(&self) -> u64 {
         (self.path.clone(), self.number, self.identity).stable_hash()
     }
+
+    /// Whether instance `share.0` of `share.1` reads it.
+    pub(crate) fn is_of(&self, share: (u32, u32)) -> bool {
+        owner(&self.path, self.number, share.1) == share.0
+    }
 }
 
 /// Which of `parallelism` instances reads piece `number` of the file at `path`.

@@ -1,16 +1,23 @@
 //! Files that are read once: every line once, from any split and any offset.
 
-use super::super::line_reader::{Found, LineReader};
+use super::super::bytes::Bytes;
+use super::super::line_reader::{Cutting, Found, LineReader};
 use super::super::split::FileSplit;
 use super::{Driver, Place, TextFiles, expected};
 use eddyline_core::ErrorKind;
+use eddyline_formats::Framing;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::fs::File;
 
+fn lines_of(place: &Place, start: u64, end: u64, line_bytes_max: usize) -> LineReader {
+    let file = Bytes::Plain(File::open(place.path("input")).unwrap());
+    LineReader::new(file, start, end, Cutting { framing: Framing::Lines, line_bytes_max })
+}
+
 /// What a reader of `[start, end)` finds.
 fn read_range(place: &Place, start: u64, end: u64, line_bytes_max: usize) -> Vec<(u64, String)> {
-    let mut reader = LineReader::new(File::open(place.path("input")).unwrap(), start, end, line_bytes_max);
+    let mut reader = lines_of(place, start, end, line_bytes_max);
     let mut lines = Vec::new();
     let mut take = |found| match found {
         Found::Lines { offset, bytes } => {
@@ -141,12 +148,13 @@ fn instances_share_files_and_a_restore_at_another_parallelism_loses_nothing() {
 #[test]
 fn input_that_cannot_be_read_is_refused_with_what_where_and_what_to_do() {
     let place = Place::new();
-    let refuse = |files: &TextFiles| super::super::plan::plan(files, &[], 0, 1).err().unwrap();
+    let refuse =
+        |files: &TextFiles| super::super::plan::plan(files, Framing::Lines, &[], 0, 1).err().unwrap();
     let missing = refuse(&TextFiles::new([place.path("missing.log")]));
     assert_eq!(missing.kind(), ErrorKind::Input);
     assert!(missing.report().contains("missing.log") && missing.hint().is_some(), "{}", missing.report());
     let packed = place.write("a.log.gz", [0x1f, 0x8b, 8, 0]);
-    assert!(refuse(&TextFiles::new([packed])).report().contains("unpack"));
+    assert!(refuse(&TextFiles::new([packed]).follow()).report().contains("unpack"));
     assert!(refuse(&TextFiles::new(Vec::<String>::new())).report().contains("needs a path"));
     let garbage = place.write("garbage", [0u8, 255, 10, 7, 10]);
     assert_eq!(Driver::new(&TextFiles::new([garbage]), &[], 0, 1).poll().len(), 2);
@@ -156,6 +164,6 @@ fn input_that_cannot_be_read_is_refused_with_what_where_and_what_to_do() {
     let mut state = driver.state();
     state[0].finished = false;
     place.write("short", "one\n");
-    let error = super::super::plan::plan(&files, &state, 0, 1).err().unwrap();
+    let error = super::super::plan::plan(&files, Framing::Lines, &state, 0, 1).err().unwrap();
     assert!(error.report().contains("shorter"), "{}", error.report());
 }

@@ -175,3 +175,57 @@ fn a_directory_restored_reads_nothing_again() {
     lines.sort();
     assert_eq!(lines, ["x", "y"]);
 }
+
+/// Appends to a file so that it counts as written at second `second`.
+fn write_at(place: &Place, name: &str, text: &str, second: u64) {
+    place.append(name, text);
+    let file = std::fs::File::options().write(true).open(place.path(name)).unwrap();
+    file.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(second)).unwrap();
+}
+
+#[test]
+fn files_that_had_the_path_while_nobody_looked_are_read_in_order() {
+    for restarted in [true, false] {
+        let place = Place::new();
+        write_at(&place, "a.log.3", "long ago\n", 10);
+        write_at(&place, "a.log", "one\n", 100);
+        let mut driver = follow(&place);
+        assert_eq!(driver.poll(), ["one"]);
+        // Three rotations, the last of which is by date.
+        write_at(&place, "a.log", "two\n", 200);
+        place.rename("a.log", "a.log.2");
+        write_at(&place, "a.log", "three\n", 300);
+        place.rename("a.log", "a.log.1");
+        write_at(&place, "a.log", "four\nunfinished", 400);
+        place.rename("a.log", "a.log-20260131");
+        write_at(&place, "a.log", "five\n", 500);
+        write_at(&place, "a.log.bak", "not ours\n", 450);
+        if restarted {
+            let files = TextFiles::new([place.path("a.log")]).follow();
+            driver = Driver::new(&files, &driver.state(), 0, 1);
+        }
+        let lines: Vec<String> = (0..6).flat_map(|_| driver.poll()).collect();
+        assert_eq!(lines, ["two", "three", "four", "unfinished", "five"], "restarted: {restarted}");
+        assert!(driver.warnings.is_empty(), "{:?}", driver.warnings);
+        assert_eq!(driver.state().len(), 1);
+    }
+}
+
+#[test]
+fn a_restart_between_two_rotated_files_goes_on_with_the_right_one() {
+    let place = Place::new();
+    write_at(&place, "a.log", "one\n", 100);
+    let mut driver = follow(&place);
+    driver.poll();
+    place.rename("a.log", "a.log.2");
+    write_at(&place, "a.log", "two\n", 200);
+    place.rename("a.log", "a.log.1");
+    write_at(&place, "a.log", "three\n", 300);
+    let mut lines = Vec::new();
+    for _ in 0..6 {
+        let files = TextFiles::new([place.path("a.log")]).follow();
+        driver = Driver::new(&files, &driver.state(), 0, 1);
+        lines.extend(poll_twice(&mut driver));
+    }
+    assert_eq!(lines, ["two", "three"]);
+}

@@ -2,12 +2,14 @@
 
 mod bounded;
 mod following;
+mod packed;
 
 use super::event::{Command, Event};
 use super::plan::{Plan, plan};
 use super::split::FileSplit;
 use super::{TextFiles, line_reader::CHUNK_BYTES_MAX};
 use crate::lane::Handler;
+use eddyline_formats::Framing;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -26,7 +28,7 @@ pub(super) struct Driver {
 
 impl Driver {
     pub(super) fn new(files: &TextFiles, restored: &[FileSplit], instance: u32, parallelism: u32) -> Self {
-        let mut plan = plan(files, restored, instance, parallelism).unwrap();
+        let mut plan = plan(files, Framing::Lines, restored, instance, parallelism).unwrap();
         let news = std::mem::take(&mut plan.news);
         let (lines, warnings) = (Vec::new(), Vec::new());
         let mut driver = Driver { plan, now_ms: 0, lines, warnings, failure: None, ended: false };
@@ -66,7 +68,7 @@ impl Driver {
                 self.plan.splits.get_mut(&slot).unwrap().fingerprint = split.fingerprint;
             }
             Event::Lines { slot, offset, bytes } => {
-                assert!(bytes.len() <= CHUNK_BYTES_MAX + self.plan.reader.line_bytes_max);
+                assert!(bytes.len() <= CHUNK_BYTES_MAX + self.plan.reader.cutting.line_bytes_max);
                 let split = self.plan.splits.get_mut(&slot).unwrap();
                 let mut at = offset;
                 for line in bytes.split_inclusive(|byte| *byte == b'\n') {
@@ -81,6 +83,7 @@ impl Driver {
                 self.lines.push((split.path.clone(), offset, format!("[{length}]")));
                 split.offset = next;
             }
+            Event::Damaged { reason, .. } => self.failure = Some(reason),
             Event::Finished { slot, keep: true } => self.plan.splits.get_mut(&slot).unwrap().finished = true,
             Event::Finished { slot, keep: false } | Event::Forgotten { slot } => {
                 self.plan.splits.remove(&slot).unwrap();
