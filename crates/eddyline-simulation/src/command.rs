@@ -1,13 +1,15 @@
 //! Many runs, and a summary.
 
 use crate::faults::FaultKind;
-use crate::run::{RunReport, run_seed};
+use crate::run::{RunReport, run_scenario, run_seed};
+use crate::scenario::Scenario;
+use eddyline_catalogue::CatalogueJob;
 use eddyline_runtime::deterministic::{Bug, plant};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
 /// What a person asks for.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Request {
     /// The first seed.
     pub first_seed: u64,
@@ -17,6 +19,8 @@ pub struct Request {
     pub planted: Option<Bug>,
     /// Whether to print all that happens.
     pub trace: bool,
+    /// The job of the catalogue that all seeds run, instead of what each draws.
+    pub job: Option<CatalogueJob>,
 }
 
 /// Sums over runs.
@@ -78,13 +82,19 @@ pub fn run(request: &Request) -> u64 {
     let mut totals = Totals::default();
     plant(request.planted);
     for seed in request.first_seed..request.first_seed.saturating_add(request.seeds) {
-        let report = run_seed(seed, request.trace);
+        let scenario = Scenario::from_seed(seed);
+        let scenario = match request.job {
+            Some(job) => scenario.with_catalogue(job),
+            None => scenario,
+        };
+        let report = run_scenario(scenario, request.trace);
         totals.add(&report);
         if let Some(failure) = &report.failure {
             let planted =
                 request.planted.map_or_else(String::new, |bug| format!(" --planted {}", bug.name()));
+            let job = request.job.map_or_else(String::new, |job| format!(" --job {}", job.name));
             println!("seed {seed} FAILED: {failure}");
-            println!("  again: eddyline-simulation --seeds 1 --first-seed {seed}{planted} --trace");
+            println!("  again: eddyline-simulation --seeds 1 --first-seed {seed}{planted}{job} --trace");
         }
     }
     plant(None);

@@ -5,7 +5,8 @@
 //! and the shell that starts and kills. What a run produces is compared with a reference model.
 //!
 //! - [`scenario`] and [`faults`]: what a seed stands for.
-//! - [`jobs`] and [`model`]: what is computed, and what has to come out.
+//! - [`jobs`] and [`model`]: what is computed, and what has to come out: jobs of many shapes on the runtime's own
+//!   interface, and those of `eddyline_catalogue` on the DataStream API.
 //! - [`world`]: disk, lines, uploads, processes, shell.
 //! - [`run`]: from the first attempt to the last row. [`command`]: many of them.
 //!
@@ -21,4 +22,4 @@ pub mod scenario;
 pub mod trace;
 pub mod world;
 
-pub use run::{RunReport, run_seed};
+pub use run::{RunReport, run_scenario, run_seed};

@@ -1,11 +1,26 @@
 //! The reference model: what the output of a job has to be, whatever went wrong on the way.
 
-use crate::jobs::{Event, Kind, Outcome, event_of, rule_of};
+use crate::jobs::{Event, Kind, Outcome, catalogue_input, event_of, read_visible, rule_of};
 use crate::scenario::{Branch, ROUNDS_MAX, Scenario, Terminal, Transform, WINDOW_MS};
+use crate::world::Disk;
 use eddyline_core::EventTime;
 use std::collections::BTreeMap;
 
 type Tally = (u64, i64);
+
+/// Reads what is visible on `disk` and compares it with what has to be; answers how many rows there are, too.
+pub fn judge(scenario: &Scenario, disk: &Disk) -> (usize, Result<(), String>) {
+    match scenario.catalogue {
+        Some(job) => match read_visible::<String>(disk) {
+            Ok(lines) => (lines.len(), job.judge(&catalogue_input(scenario), &lines)),
+            Err(error) => (0, Err(error.report())),
+        },
+        None => match read_visible::<Outcome>(disk) {
+            Ok(rows) => (rows.len(), check(scenario, &rows)),
+            Err(error) => (0, Err(error.report())),
+        },
+    }
+}
 
 /// Compares what is visible with what has to be.
 ///

@@ -1,7 +1,7 @@
 //! One run: a scenario from the first attempt to the last row, in one thread.
 
 use crate::faults::{Fault, FaultKind, Moment};
-use crate::jobs::{JOB, build_job, read_visible};
+use crate::jobs::{JOB, build_job};
 use crate::model;
 use crate::random::Random;
 use crate::scenario::{MAX_PARALLELISM, PROCESSES_MAX, Scenario};
@@ -82,7 +82,12 @@ struct Run {
 
 /// Runs what `seed` stands for, in this thread.
 pub fn run_seed(seed: u64, print: bool) -> RunReport {
-    let scenario = Scenario::from_seed(seed);
+    run_scenario(Scenario::from_seed(seed), print)
+}
+
+/// Runs `scenario`, in this thread.
+pub fn run_scenario(scenario: Scenario, print: bool) -> RunReport {
+    let seed = scenario.seed;
     let trace = Trace::new(print);
     if print {
         println!("{scenario:#?}");
@@ -106,7 +111,7 @@ pub fn run_seed(seed: u64, print: bool) -> RunReport {
 impl Run {
     fn new(scenario: Scenario, trace: Trace) -> Result<Self> {
         let disk = Disk::new(trace.clone());
-        let job = Arc::new(build_job(&scenario, &disk)?);
+        let (job, services) = build_job(&scenario, &disk)?;
         let mut random = Random::new(scenario.seed ^ 0x5249_4E47);
         let clock = ManualClock::new(START_MICROS);
         let store = CheckpointStore::new(Arc::new(disk.clone()), "/checkpoints", JOB)?;
@@ -115,7 +120,8 @@ impl Run {
         let waiting = scenario.faults.clone();
         let world = World {
             scenario: Arc::new(scenario),
-            job,
+            job: Arc::new(job),
+            services,
             clock,
             disk,
             store,
@@ -168,14 +174,10 @@ impl Run {
     }
 
     fn report(&mut self, failure: Option<String>) -> RunReport {
-        let visible = read_visible(&self.world.disk);
-        let rows = visible.as_ref().map_or(0, Vec::len);
+        let (rows, judgement) = model::judge(&self.world.scenario, &self.world.disk);
         let counts = *self.world.counts.borrow();
         let faults: u64 = self.struck.values().sum();
-        let failure = failure.or_else(|| match visible {
-            Ok(visible) => model::check(&self.world.scenario, &visible).err(),
-            Err(error) => Some(error.report()),
-        });
+        let failure = failure.or_else(|| judgement.err());
         let failure = failure.or_else(|| {
             (counts.cuts < CUTS_MIN || faults < FAULTS_MIN)
                 .then(|| format!("proves too little: {} cuts, {faults} faults", counts.cuts))

@@ -3,6 +3,7 @@
 use crate::faults::{Fault, FaultKind, plan_faults};
 use crate::random::Random;
 use crate::world::LineConfig;
+use eddyline_catalogue::{CATALOGUE, CatalogueJob};
 use eddyline_protocol::CheckpointConfig;
 use eddyline_runtime::deterministic::NetworkConfig;
 
@@ -84,6 +85,8 @@ pub struct Scenario {
     pub seed: u64,
     /// Processes, of one worker each.
     pub processes: usize,
+    /// The job on the DataStream API that is run instead of `branches`, if it is one of those.
+    pub catalogue: Option<CatalogueJob>,
     /// The job.
     pub branches: Vec<Branch>,
     /// Its input.
@@ -146,6 +149,7 @@ impl Scenario {
         Scenario {
             seed,
             processes,
+            catalogue: draw_catalogue(seed),
             branches: (0..random.between(1, 3)).map(|_| draw_branch(random)).collect(),
             input,
             network,
@@ -165,10 +169,25 @@ impl Scenario {
         }
     }
 
+    /// The same scenario with a job of the catalogue.
+    #[must_use]
+    pub fn with_catalogue(mut self, job: CatalogueJob) -> Self {
+        self.catalogue = Some(job);
+        self
+    }
+
     /// Whether the faults of this scenario include `kind`.
     pub fn has_fault(&self, kind: FaultKind) -> bool {
         self.faults.iter().any(|fault| fault.kind == kind)
     }
+}
+
+/// Every third seed runs a job of the catalogue. Drawn apart from the rest, so that the catalogue can grow without
+/// changing what else a seed stands for.
+fn draw_catalogue(seed: u64) -> Option<CatalogueJob> {
+    let random = &mut Random::new(seed ^ 0x4341_5441);
+    let drawn = random.below(CATALOGUE.len() as u64) as usize;
+    if random.chance(3) { CATALOGUE.get(drawn).copied() } else { None }
 }
 
 /// So paced that there are a dozen intervals between the first record and the last.

@@ -1,8 +1,10 @@
 //! The simulation keeps what it promises: it repeats itself, jobs survive, and bugs are found.
 
+use eddyline_catalogue::CATALOGUE;
 use eddyline_runtime::deterministic::Bug;
 use eddyline_simulation::command::find_planted;
-use eddyline_simulation::run_seed;
+use eddyline_simulation::scenario::Scenario;
+use eddyline_simulation::{run_scenario, run_seed};
 
 /// Seeds within which every planted bug has to be found.
 const SEEDS_MAX: u64 = 1_000;
@@ -23,6 +25,18 @@ fn jobs_survive_what_seeds_do_to_them() {
         assert_eq!(report.failure, None, "eddyline-simulation --seeds 1 --first-seed {seed} --trace");
         assert!(report.counts.cuts >= 5, "seed {seed}");
         assert!(report.faults.values().sum::<u64>() >= 3, "seed {seed}");
+    }
+}
+
+#[test]
+fn every_job_of_the_catalogue_survives_some_seeds() {
+    for (number, job) in (0u64..).zip(CATALOGUE) {
+        for seed in 2_000 + number * 10..2_006 + number * 10 {
+            let report = run_scenario(Scenario::from_seed(seed).with_catalogue(*job), false);
+            let again =
+                format!("eddyline-simulation --seeds 1 --first-seed {seed} --job {} --trace", job.name);
+            assert_eq!(report.failure, None, "{again}");
+        }
     }
 }
 

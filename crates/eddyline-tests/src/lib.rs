@@ -4,6 +4,8 @@
 //!   idle splits, late rows, exactly-once files), the records it reads, and what it has to give.
 //! - [`harness`]: starts such programs, watches for the moment at which they are to be killed, and counts.
 //!
+//! The jobs of `eddyline_catalogue` are killed, too, each by itself (`catalogue-workload`).
+//!
 //! **Architecture invariant:** moments are found by looking at files (markers of the job's own functions, the
 //! checkpoint directory), never by waiting for some time and hoping.
 

@@ -16,6 +16,7 @@ const ORDER: &[&str] = &[
     "eddyline-connectors",
     "eddyline-logs",
     "eddyline-cli",
+    "eddyline-catalogue",
     "eddyline-simulation",
     "eddyline-bench",
     "eddyline-examples",

@@ -1,6 +1,7 @@
 //! Small jobs of many shapes, on the runtime's own interface.
 
 mod calls;
+mod catalogue;
 mod rows;
 mod rules;
 mod sink;
@@ -9,6 +10,7 @@ mod steps;
 mod timers;
 mod windows;
 
+pub use catalogue::catalogue_input;
 pub use rows::{Event, Kind, Outcome, event_of, rule_of, split_number};
 pub use sink::{OUTPUT_DIRECTORY, read_visible};
 
@@ -16,17 +18,21 @@ use crate::scenario::{Branch, Input, MAX_PARALLELISM, Scenario, Terminal, Transf
 use crate::world::Disk;
 use eddyline_core::Result;
 use eddyline_core::batch::decode_rows;
+use eddyline_runtime::Services;
 use eddyline_runtime::graph::{Job, JobBuilder, NodeHandle, NodeSpec, Partitioning};
 use eddyline_runtime::partition::{rebalance, rows_by_key};
 
 /// The name of every simulated job.
 pub const JOB: &str = "simulated";
 
-/// The job of `scenario`, writing to `disk`.
+/// The job of `scenario`, writing to `disk`, and what is lent to its operators.
 ///
 /// # Errors
 /// If the graph is not in order.
-pub fn build_job(scenario: &Scenario, disk: &Disk) -> Result<Job> {
+pub fn build_job(scenario: &Scenario, disk: &Disk) -> Result<(Job, Services)> {
+    if let Some(job) = scenario.catalogue {
+        return catalogue::build(job, scenario, disk);
+    }
     let mut job = JobBuilder::new(JOB, MAX_PARALLELISM);
     let input = scenario.input;
     let sources: Vec<NodeHandle> = (0..2)
@@ -49,11 +55,11 @@ pub fn build_job(scenario: &Scenario, disk: &Disk) -> Result<Job> {
         ends.push(add_terminal(&mut job, &open, branch, number as u32, rules));
     }
     let disk = disk.clone();
-    let sink = job.add_sink(NodeSpec::named("sink"), move || sink::FileSink::new(disk.clone()));
+    let sink = job.add_sink(NodeSpec::named("sink"), move || sink::FileSink::<Outcome>::new(disk.clone()));
     for end in ends {
         job.connect((end, 0), (sink, 0), Partitioning::Rebalance, Some(rebalance()), decode_rows::<Outcome>);
     }
-    job.build()
+    Ok((job.build()?, Services::default()))
 }
 
 fn by_key() -> Option<eddyline_runtime::partition::PartitionerFactory> {

@@ -1,6 +1,5 @@
 //! A sink in two phases: rows become durable under a hidden name at a cut, and visible at its commit.
 
-use super::rows::Outcome;
 use crate::world::Disk;
 use eddyline_core::data::{from_bytes, to_bytes};
 use eddyline_core::{Batch, Data, Error, Result};
@@ -19,16 +18,16 @@ struct Pending {
     name: String,
 }
 
-/// The sink.
-pub struct FileSink {
+/// The sink, of rows of type `T`.
+pub struct FileSink<T> {
     disk: Disk,
-    rows: Vec<Outcome>,
+    rows: Vec<T>,
     /// Files that may not be durable yet, and their content.
     unwritten: Vec<(String, Vec<u8>)>,
     pending: Option<OperatorListState<Pending>>,
 }
 
-impl FileSink {
+impl<T: Data> FileSink<T> {
     /// A sink on `disk`.
     pub fn new(disk: Disk) -> Self {
         FileSink { disk, rows: Vec::new(), unwritten: Vec::new(), pending: None }
@@ -55,7 +54,7 @@ fn hidden(name: &str) -> PathBuf {
     Path::new(OUTPUT_DIRECTORY).join(format!("{name}{HIDDEN}"))
 }
 
-impl Stateful for FileSink {
+impl<T: Data> Stateful for FileSink<T> {
     fn visit_states(&mut self, visit: &mut dyn FnMut(&mut dyn ManagedState) -> Result<()>) -> Result<()> {
         match &mut self.pending {
             Some(pending) => visit(pending),
@@ -64,7 +63,7 @@ impl Stateful for FileSink {
     }
 }
 
-impl Operator for FileSink {
+impl<T: Data> Operator for FileSink<T> {
     fn open(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
         self.disk.create_dir_all(Path::new(OUTPUT_DIRECTORY))?;
         self.pending = Some(OperatorListState::list("pending", context.info().instance));
@@ -77,7 +76,7 @@ impl Operator for FileSink {
         mut batch: Batch,
         _context: &mut OperatorContext<'_>,
     ) -> Result<()> {
-        self.rows.extend(batch.take_rows::<Outcome>()?.into_iter().map(|record| record.value));
+        self.rows.extend(batch.take_rows::<T>()?.into_iter().map(|record| record.value));
         Ok(())
     }
 
@@ -119,11 +118,11 @@ impl Operator for FileSink {
     }
 }
 
-/// All rows that a reader of the output sees, file by file.
+/// All rows of type `T` that a reader of the output sees, file by file.
 ///
 /// # Errors
 /// If a visible file cannot be read or understood.
-pub fn read_visible(disk: &Disk) -> Result<Vec<Outcome>> {
+pub fn read_visible<T: Data>(disk: &Disk) -> Result<Vec<T>> {
     let directory = Path::new(OUTPUT_DIRECTORY);
     let mut rows = Vec::new();
     if !disk.exists(directory)? {
@@ -132,7 +131,7 @@ pub fn read_visible(disk: &Disk) -> Result<Vec<Outcome>> {
     for entry in disk.list(directory)? {
         if !entry.name.ends_with(HIDDEN) {
             let content = disk.files.read(&directory.join(&entry.name))?;
-            let part: Vec<Outcome> = from_bytes(&content).map_err(|error| {
+            let part: Vec<T> = from_bytes(&content).map_err(|error| {
                 Error::output(format!("{} is torn", entry.name)).with_detail(error.to_string())
             })?;
             rows.extend(part);

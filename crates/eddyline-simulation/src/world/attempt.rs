@@ -5,10 +5,10 @@ use super::{Line, SimulatedPartIo, World};
 use crate::jobs::JOB;
 use eddyline_core::{Clock, ManualClock, Result};
 use eddyline_protocol::{AttemptId, Envelope, FromWorker, Manifest, ProcessExit, ProgressReport, ToWorker};
+use eddyline_runtime::Limits;
 use eddyline_runtime::deterministic::{Cluster, NetworkConfig};
 use eddyline_runtime::watchdog::Watchdog;
 use eddyline_runtime::worker::{ControlPort, Restored, Turn, WorkerConfig};
-use eddyline_runtime::{Limits, Services};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -85,7 +85,7 @@ impl SimulatedAttempt {
                 clock: world.clock.clone(),
                 reading_micros: scenario.reading_micros,
             }),
-            services: Services::default(),
+            services: world.services.clone(),
             limits: Limits {
                 batch_rows: scenario.batch_rows,
                 edge_bytes: scenario.flight_bytes.0,

@@ -19,6 +19,7 @@ use crate::scenario::Scenario;
 use crate::trace::Trace;
 use eddyline_core::{Clock, ManualClock};
 use eddyline_protocol::Moment;
+use eddyline_runtime::Services;
 use eddyline_runtime::graph::Job;
 use eddyline_state::CheckpointStore;
 use std::cell::RefCell;
@@ -60,6 +61,8 @@ pub struct World {
     pub scenario: Arc<Scenario>,
     /// The job.
     pub job: Arc<Job>,
+    /// What is lent to its operators.
+    pub services: Services,
     /// Virtual time.
     pub clock: ManualClock,
     /// The disk.

@@ -4,6 +4,7 @@
 //! watermark delay, so no record is late but those that are meant to be; and those have keys of their own, so that
 //! each is either in the late output or alone in a window, and never lost.
 
+mod catalogue;
 mod delay;
 mod functions;
 pub mod gate;
@@ -12,6 +13,7 @@ mod records;
 mod reference;
 mod source;
 
+pub use catalogue::catalogue_input;
 pub use job::{OUTPUTS, WorkloadArguments, describe};
 pub use records::{DISORDER_MS, Event, IDLE_SPLIT, LATE_KEYS, SPLITS, event, loop_rounds};
 pub use reference::{expected, judge};

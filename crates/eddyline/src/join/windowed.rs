@@ -132,7 +132,8 @@ impl<K: Key, L: Data, R: Data> States<K, L, R> {
     ) -> Option<Sided<L, R>> {
         let is_open = |window: &TimeWindow| window.end - 1 > passed;
         if windows.merges() {
-            let own = *assigned.first()?;
+            // A time so far off that its session's end could not be told has none.
+            let Some(own) = assigned.first().copied() else { return Some(value) };
             let touches = |open: &OpenWindow<L, R>| touch(&open.window, &own);
             let joins_open = self.open.get(hash, key).is_some_and(|open| open.iter().any(touches));
             if !is_open(&own) && !joins_open {

@@ -272,6 +272,15 @@ fn in_processing_time_the_clock_fires_and_the_end_of_input_fires_the_rest() {
 }
 
 #[test]
+fn records_so_far_off_that_they_have_no_window_are_late() {
+    for windows in [JoinWindows::Session { gap_ms: 10 }, JoinWindows::Sliced(SlicedWindows::tumbling(10))] {
+        let mut harness = pairs(windows, HarnessConfig::default());
+        harness.push(0, vec![Record::new((1u64, 1u32), i64::MAX - 1)]).unwrap();
+        assert_eq!(harness.late(), 1, "{windows:?}");
+    }
+}
+
+#[test]
 fn records_without_a_time_are_an_error() {
     let mut harness = pairs(JoinWindows::Session { gap_ms: 10 }, HarnessConfig::default());
     assert!(harness.push(0, vec![Record::new((1u64, 1u32), i64::MIN)]).is_err());

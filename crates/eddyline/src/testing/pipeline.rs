@@ -33,6 +33,9 @@ const ROUNDS_MAX: usize = 1_000_000;
 /// Rounds in a row in which nothing happened, after which nothing will.
 const QUIET_ROUNDS: usize = 3;
 
+/// Sinks of a pipeline whose savepoint is restored by one that has fewer, at most.
+const SINKS_MAX: usize = 64;
+
 /// Between which two steps of a checkpoint a pipeline crashes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CrashPoint {
@@ -58,6 +61,7 @@ pub struct TestPipeline {
     clock: ManualClock,
     files: MemoryFileSystem,
     finishers: Vec<Box<dyn Fn()>>,
+    sinks: usize,
     run: Option<Running>,
     life: Life,
     /// Something was added to the description of a pipeline that runs.
@@ -107,6 +111,7 @@ impl TestPipeline {
             clock,
             files: MemoryFileSystem::new(),
             finishers: Vec::new(),
+            sinks: 0,
             run: None,
             life: Life::Described,
             described_late: false,
@@ -156,7 +161,8 @@ impl TestPipeline {
         let sink = TestSink::new();
         let shared = sink.clone();
         let added = stream.global().add_sink("test sink", move || shared.function());
-        let _ = added.set_parallelism(1);
+        self.sinks += 1;
+        let _ = added.uid(&sink_uid(self.sinks)).set_parallelism(1);
         sink
     }
 
@@ -352,10 +358,12 @@ impl TestPipeline {
             watchdog_micros: None,
             end_timeout_ms: FOR_EVER_MS,
         };
+        let uids = job.graph.nodes.iter().map(|node| node.uid.clone());
         let restore = RestoreRequest {
             job: JOB.into(),
             max_parallelism: job.graph.max_parallelism,
-            uids: job.graph.nodes.iter().map(|node| node.uid.clone()).collect(),
+            // Sinks that only the pipeline of a savepoint had have nothing left to commit.
+            uids: uids.chain((1..=SINKS_MAX).map(sink_uid)).collect(),
             allow_non_restored_state: options.allow_non_restored_state,
             allow_fresh_start: false,
         };
@@ -478,6 +486,10 @@ impl Running {
             heard = true;
         }
     }
+}
+
+fn sink_uid(number: usize) -> String {
+    format!("test-sink-{number}")
 }
 
 /// Files that are the same and nobody else's.

@@ -1,0 +1,89 @@
+//! Two streams that meet.
+
+use crate::input::{Event, Input};
+use eddyline::window::SlicedWindows;
+use eddyline::{DataStream, Environment, KeyedStream};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Size of the windows, milliseconds.
+const SIZE_MS: i64 = 60;
+/// Bounds of the interval, milliseconds.
+const LOWER_MS: i64 = -35;
+const UPPER_MS: i64 = 20;
+
+fn sides(environment: &Environment, input: &Input) -> [KeyedStream<u64, Event>; 2] {
+    [0, 1].map(|source| input.stream(environment, source).key_by(|event| event.key))
+}
+
+fn line(left: &Event, right: &Event) -> String {
+    format!("{} {}/{} {}/{}", left.key, left.split, left.index, right.split, right.index)
+}
+
+/// All pairs of records with equal keys that `wanted` wants.
+fn expected_pairs(input: &Input, wanted: impl Fn(&Event, &Event) -> bool) -> Vec<String> {
+    let right: Vec<Event> = input.events(1).collect();
+    let mut lines = Vec::new();
+    for left in input.events(0) {
+        let partners = right.iter().filter(|right| right.key == left.key && wanted(&left, right));
+        lines.extend(partners.map(|right| line(&left, right)));
+    }
+    lines
+}
+
+/// Only every eighth record of each split takes part: all pairs would be many.
+pub(crate) fn join(environment: &Environment, input: &Input) -> DataStream<String> {
+    let [left, right] = [0, 1].map(|source| {
+        let some = input.stream(environment, source).filter(|event| event.index.is_multiple_of(8));
+        some.key_by(|event| event.key)
+    });
+    left.join(&right).with_retention(Duration::from_secs(3_600)).apply(line)
+}
+
+pub(crate) fn expected_join(input: &Input) -> Vec<String> {
+    expected_pairs(input, |left, right| left.index.is_multiple_of(8) && right.index.is_multiple_of(8))
+}
+
+pub(crate) fn window_join(environment: &Environment, input: &Input) -> DataStream<String> {
+    let [left, right] = sides(environment, input);
+    left.join(&right).window(SlicedWindows::tumbling(SIZE_MS)).apply(line)
+}
+
+pub(crate) fn expected_window_join(input: &Input) -> Vec<String> {
+    let window = |event: &Event| event.time.div_euclid(SIZE_MS);
+    expected_pairs(input, |left, right| window(left) == window(right))
+}
+
+pub(crate) fn co_group(environment: &Environment, input: &Input) -> DataStream<String> {
+    let [left, right] = sides(environment, input);
+    left.co_group(&right).window(SlicedWindows::tumbling(SIZE_MS)).apply(|key, window, left, right, out| {
+        let sum = |events: &[Event]| events.iter().map(|event| event.value).sum::<i64>();
+        out.collect(group_line(*key, window.start, (left.len(), sum(left)), (right.len(), sum(right))));
+        Ok(())
+    })
+}
+
+fn group_line(key: u64, start: i64, left: (usize, i64), right: (usize, i64)) -> String {
+    format!("{key} {start} {left:?} {right:?}")
+}
+
+pub(crate) fn expected_co_group(input: &Input) -> Vec<String> {
+    let mut groups: BTreeMap<(u64, i64), [(usize, i64); 2]> = BTreeMap::new();
+    for source in [0, 1] {
+        for event in input.events(source) {
+            let start = event.time.div_euclid(SIZE_MS) * SIZE_MS;
+            let side = &mut groups.entry((event.key, start)).or_default()[source as usize];
+            *side = (side.0 + 1, side.1 + event.value);
+        }
+    }
+    groups.into_iter().map(|((key, start), [left, right])| group_line(key, start, left, right)).collect()
+}
+
+pub(crate) fn interval_join(environment: &Environment, input: &Input) -> DataStream<String> {
+    let [left, right] = sides(environment, input);
+    left.interval_join(&right).between(LOWER_MS, UPPER_MS).upper_bound_exclusive().apply(line)
+}
+
+pub(crate) fn expected_interval_join(input: &Input) -> Vec<String> {
+    expected_pairs(input, |left, right| (LOWER_MS..UPPER_MS).contains(&(right.time - left.time)))
+}
