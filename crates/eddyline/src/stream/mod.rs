@@ -28,7 +28,6 @@ pub use join::JoinedStreams;
 pub use keyed::KeyedStream;
 pub use sinks::DataStreamSink;
 pub use window_join::{CoGroupedStreams, WindowCoGroupedStreams, WindowJoinedStreams};
-pub use windowed::WindowedStream;
 pub use windowed::{AllWindowedStream, CountWindowedStream, SlidingCountWindowedStream, WindowedStream};
 
 use crate::environment::{GraphBuilder, Route};

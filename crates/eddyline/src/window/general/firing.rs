@@ -5,7 +5,7 @@ use super::super::{EvictorContext, Window};
 use super::contents::WindowContents;
 use super::pane::{Contents, WindowKey};
 use super::pane_states::PaneStates;
-use crate::function::{Collector, KeyedOpenContext};
+use crate::function::{Collector, KeyedOpenContext, RuntimeContext};
 use crate::side_output::{SideOutputs, SidePorts};
 use crate::state::KeyedStates;
 use eddyline_core::{Data, EventTime, Key, Result};
@@ -47,9 +47,11 @@ impl<K: Key, W: Window, T: Data, C: WindowContents<K, W, T>> Firing<K, W, T, C> 
 
     pub(super) fn open(&mut self, context: &OperatorContext<'_>) -> Result<()> {
         self.side = self.ports.outputs();
-        let mut keyed =
-            KeyedOpenContext { info: context.info(), clock: context.clock(), states: &mut self.states };
-        self.contents.open(&mut WindowOpenContext { keyed: &mut keyed, panes: &mut self.pane_states })
+        let runtime = RuntimeContext::new(context, self.states.states.clone());
+        let mut keyed = KeyedOpenContext { runtime: &runtime, states: &mut self.states };
+        self.contents.open(&mut WindowOpenContext { keyed: &mut keyed, panes: &mut self.pane_states })?;
+        self.states.states.seal();
+        Ok(())
     }
 
     /// Gives a window to its function, if it has contents.
@@ -61,6 +63,7 @@ impl<K: Key, W: Window, T: Data, C: WindowContents<K, W, T>> Firing<K, W, T, C> 
         context: &OperatorContext<'_>,
     ) -> Result<()> {
         let Some(kept) = contents else { return Ok(()) };
+        self.states.time.set(moment.watermark, place.window.max_timestamp());
         self.states.key.set(hash, &place.key);
         self.pane_states.enter(hash, place);
         self.out.set_timestamp(place.window.max_timestamp());
@@ -87,6 +90,7 @@ impl<K: Key, W: Window, T: Data, C: WindowContents<K, W, T>> Firing<K, W, T, C> 
         moment: Moment,
         context: &OperatorContext<'_>,
     ) -> Result<()> {
+        self.states.time.set(moment.watermark, place.window.max_timestamp());
         self.states.key.set(hash, &place.key);
         self.pane_states.enter(hash, place);
         let mut window = WindowContext {
@@ -114,6 +118,8 @@ impl<K: Key, W: Window, T: Data, C: WindowContents<K, W, T>> Firing<K, W, T, C> 
     /// Sends on what was collected.
     pub(super) fn flush(&mut self, created_micros: u64, context: &mut OperatorContext<'_>) -> Result<()> {
         self.out.flush(0, created_micros, context)?;
-        self.side.flush(created_micros, context)
+        self.side.flush(created_micros, context)?;
+        self.states.clean_up(1);
+        Ok(())
     }
 }

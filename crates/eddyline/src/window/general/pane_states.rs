@@ -37,7 +37,7 @@ impl<K: Key, W: Window> PaneStates<K, W> {
         &mut self,
         name: &str,
         info: &InstanceInfo,
-        states: &mut States,
+        states: &States,
     ) -> Result<ValueState<V>> {
         if self.windows_merge {
             return Err(Error::config(format!(
