@@ -28,6 +28,8 @@ pub use pane::TimestampedValue;
 pub(crate) use pane_states::PaneStates;
 
 #[cfg(test)]
+mod golden_tests;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod model_support;
