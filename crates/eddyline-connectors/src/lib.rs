@@ -7,5 +7,6 @@ pub mod environment;
 pub mod files;
 mod lane;
 pub mod sink;
+pub mod socket;
 
 pub use environment::{ConnectorEnvironment, Waiting};

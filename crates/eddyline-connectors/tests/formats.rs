@@ -2,8 +2,9 @@
 
 #![allow(clippy::unwrap_used)] // a test may end where it stands
 
-use eddyline::{Data, Environment, WatermarkStrategy};
+use eddyline::{Data, Environment, NodeSpec, WatermarkStrategy};
 use eddyline_connectors::files::{DecodedStream, OnBadRecord, TextFiles};
+use eddyline_connectors::sink::{FileSink, partition_path};
 use eddyline_formats::{Compression, Compressor, Csv, Decoder, JsonLines, Text};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -160,4 +161,27 @@ fn a_long_record_is_bad_and_no_more() {
     let path = write(&place, "t.csv", text);
     let trades = read(&path, 1, Csv::new().decoder(), OnBadRecord::Skip).unwrap();
     assert_eq!(trades.len(), 2);
+}
+
+#[test]
+fn what_a_partitioned_sink_writes_a_source_reads() {
+    let place = tempfile::tempdir().unwrap();
+    let (trades, out) = (trades(5_000), place.path().join("out"));
+    let sink = FileSink::with_encoder(&out, Csv::new().encoder())
+        .bucket_by(|trade: &Trade| partition_path(&[("digit", trade.symbol[6..].to_string())]))
+        .open_files_max(3)
+        .suffix(".csv")
+        .compression(Compression::Zstd);
+    let environment = Environment::new();
+    environment.set_parallelism(2);
+    environment
+        .from_collection(trades.clone())
+        .add_sink_operator(NodeSpec::named("out"), move || sink.operator());
+    environment.execute("write").unwrap();
+    for digit in 0..10 {
+        let bucket = out.join(format!("digit={digit}/*.csv.zst"));
+        let found = read(&bucket, 2, Csv::new().decoder(), OnBadRecord::Fail).unwrap();
+        assert!(found.iter().eq(trades.iter().skip(digit).step_by(10)), "{digit}");
+    }
+    assert!(read(&out.join("**/*"), 1, Csv::new().decoder(), OnBadRecord::Fail).unwrap() == trades);
 }

@@ -218,11 +218,13 @@ impl<T: Data, P: LineParser<T>> FileSource<T, P> {
     fn hand_out_one(&mut self, news: News, row: &mut u64, out: &mut SplitOutput<'_, T>) -> Option<News> {
         let slot = self.slots.get_mut(&news.slot())?;
         let split = slot.id;
+        let (failure, counters, progress) = (&mut self.failure, &*self.progress, &*self.files.progress);
+        let mut output = LineOutput { out: &mut *out, split, failure, counters, progress };
         match news {
             News::Lines { slot: number, offset, bytes, mut taken } => {
                 let before = taken;
                 let mut lines = 0;
-                while taken < bytes.len() && !out.is_full() && self.failure.is_none() {
+                while taken < bytes.len() && !output.out.is_full() && output.failure.is_none() {
                     panics::at_row(*row);
                     *row += 1;
                     lines += 1;
@@ -234,9 +236,7 @@ impl<T: Data, P: LineParser<T>> FileSource<T, P> {
                         self.progress.lines_too_long.fetch_add(1, Ordering::Relaxed);
                     }
                     let line = Line { file: &slot.file, offset: offset + taken as u64, content };
-                    let (failure, counters, progress) =
-                        (&mut self.failure, &*self.progress, &*self.files.progress);
-                    self.parser.parse(line, &mut LineOutput { out, split, failure, counters, progress });
+                    self.parser.parse(line, &mut output);
                     taken += end;
                 }
                 slot.split.offset = offset + taken as u64;
@@ -252,9 +252,6 @@ impl<T: Data, P: LineParser<T>> FileSource<T, P> {
                 panics::at_row(*row);
                 *row += 1;
                 let content = LineContent::TooLong { length, start: &sample };
-                let (failure, counters, progress) =
-                    (&mut self.failure, &*self.progress, &*self.files.progress);
-                let mut output = LineOutput { out, split, failure, counters, progress };
                 self.parser.parse(Line { file: &slot.file, offset, content }, &mut output);
                 slot.split.offset = next;
                 self.progress.lines_too_long.fetch_add(1, Ordering::Relaxed);
@@ -262,9 +259,6 @@ impl<T: Data, P: LineParser<T>> FileSource<T, P> {
                 self.progress.bytes_read.fetch_add(next - offset, Ordering::Relaxed);
             }
             News::Damaged { offset, reason, .. } => {
-                let (failure, counters, progress) =
-                    (&mut self.failure, &*self.progress, &*self.files.progress);
-                let mut output = LineOutput { out, split, failure, counters, progress };
                 self.parser.damaged(Damage { file: &slot.file, offset, reason: &reason }, &mut output);
             }
             News::Finished { slot: number, keep } => {

@@ -58,7 +58,7 @@ fn check_length(files: &dyn FileSystem, path: &Path, file: &PendingFile) -> Resu
 
 /// Removes hidden files of this sink that no checkpoint knows of, of the instances that instance `share.0` of
 /// `share.1` stands in for, and answers the names of this sink that are left. Must be called before this attempt
-/// creates files.
+/// creates files. With `has_buckets`, directories below are looked through as well.
 ///
 /// # Errors
 /// If the directory cannot be read or a file cannot be removed.
@@ -68,23 +68,36 @@ pub(super) fn remove_stale(
     pattern: &NamePattern,
     known: &[PendingFile],
     share: (u32, u32),
+    has_buckets: bool,
 ) -> Result<Vec<ParsedName>> {
     let known: BTreeSet<&str> = known.iter().map(|file| file.name.as_str()).collect();
-    let mut left = Vec::new();
-    for entry in files.list(directory)?.into_iter().filter(|entry| !entry.is_directory) {
-        let Some(parsed) = pattern.parse(&entry.name) else { continue };
-        let is_known = known.contains(name::visible_of(&entry.name));
-        let is_ours = parsed.instance % share.1 == share.0;
-        if !parsed.visible && !is_known && is_ours {
-            let path = directory.join(&entry.name);
+    let (mut left, mut buckets) = (Vec::new(), vec![String::new()]);
+    while let Some(bucket) = buckets.pop() {
+        for entry in files.list(&directory.join(&bucket))? {
+            let name = match bucket.as_str() {
+                "" => entry.name.clone(),
+                bucket => format!("{bucket}/{}", entry.name),
+            };
+            if entry.is_directory {
+                if !entry.name.starts_with('.') && has_buckets {
+                    buckets.push(name);
+                }
+                continue;
+            }
+            let Some(parsed) = pattern.parse(&entry.name) else { continue };
+            let is_known = known.contains(name::visible_of(&name).as_str());
+            let is_ours = parsed.instance % share.1 == share.0;
+            if parsed.visible || is_known || !is_ours {
+                left.push(parsed);
+                continue;
+            }
+            let path = directory.join(&name);
             // An attempt that is being replaced may clear away the same files at the same time.
             if let Err(error) = files.remove(&path)
                 && files.exists(&path)?
             {
                 return Err(error);
             }
-        } else {
-            left.push(parsed);
         }
     }
     Ok(left)

@@ -1,9 +1,11 @@
 //! Files as a sink, each record in them exactly once.
 //!
 //! # Contract
-//! - Records are written to hidden files (`.NAME.inprogress`) of the output directory. A file is sealed when it is
-//!   large enough ([`FileSink::roll_bytes`]), old enough ([`FileSink::roll_interval`]), and at every cut: so a file
-//!   belongs to one checkpoint whole, and nothing need be cut off after a crash.
+//! - Records are written to hidden files (`.NAME.inprogress`) of the output directory, or of directories below it,
+//!   the *buckets*, which depend on the record and its time. A file is sealed when it is large enough
+//!   ([`FileSink::roll_bytes`]), old enough ([`FileSink::roll_interval`]), quiet for long enough
+//!   ([`FileSink::roll_inactivity`]), when too many are open ([`FileSink::open_files_max`]), and at every cut: so a
+//!   file belongs to one checkpoint whole, and nothing need be cut off after a crash.
 //! - At a cut all sealed files are made durable, off the worker's thread; names and lengths become state. If that
 //!   fails, so does this checkpoint; the job goes on, and the next cut tries again with nothing lost.
 //! - When the checkpoint is complete, the files are renamed to their visible names
@@ -16,24 +18,30 @@
 //! - At most 8 MiB wait for the disk; then no more records are taken. If the disk takes none at all by then, the
 //!   attempt ends with an error that names file and reason.
 
+mod bucket;
 mod commit;
 mod dead_letter;
 mod name;
+mod open_file;
 mod operator;
 #[cfg(test)]
 mod tests;
 mod writer;
 
+pub use bucket::{BucketTime, partition_path};
 pub use dead_letter::{DeadLetter, dead_letter_sink, encode_dead_letter};
 pub use operator::{FileSinkOperator, PendingFile};
 
+use bucket::{Assigner, TimePattern};
 use eddyline_core::Data;
+use eddyline_formats::{BulkEncoder, Compression, Encoder};
+use open_file::{ByClosure, Rows};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Appends the bytes of a record.
-pub(crate) type Encoder<T> = Arc<dyn Fn(&T, &mut Vec<u8>) + Send + Sync>;
+/// Makes an encoder for each file.
+pub(crate) type Encoders<T> = Arc<dyn Fn() -> Box<dyn BulkEncoder<T>> + Send + Sync>;
 
 /// A sink that writes records to files of a directory, exactly once.
 ///
@@ -57,9 +65,13 @@ pub struct FileSink<T> {
     directory: PathBuf,
     prefix: String,
     suffix: String,
-    encoder: Encoder<T>,
+    encoders: Encoders<T>,
+    compression: Compression,
+    bucket: Option<Assigner<T>>,
+    open_files_max: usize,
     roll_bytes: u64,
     roll_interval_ms: i64,
+    roll_inactivity_ms: i64,
 }
 
 impl<T> Clone for FileSink<T> {
@@ -68,7 +80,11 @@ impl<T> Clone for FileSink<T> {
             directory: self.directory.clone(),
             prefix: self.prefix.clone(),
             suffix: self.suffix.clone(),
-            encoder: self.encoder.clone(),
+            encoders: self.encoders.clone(),
+            compression: self.compression,
+            bucket: self.bucket.clone(),
+            open_files_max: self.open_files_max,
+            roll_inactivity_ms: self.roll_inactivity_ms,
             roll_bytes: self.roll_bytes,
             roll_interval_ms: self.roll_interval_ms,
         }
@@ -82,14 +98,96 @@ impl<T: Data> FileSink<T> {
         directory: impl Into<PathBuf>,
         encoder: impl Fn(&T, &mut Vec<u8>) + Send + Sync + 'static,
     ) -> Self {
+        Self::with_encoder(directory, ByClosure(encoder))
+    }
+
+    /// A sink that writes to `directory` in a format that has each record by itself.
+    ///
+    /// # Examples
+    /// ```
+    /// use eddyline_connectors::sink::{BucketTime, FileSink};
+    /// use eddyline_formats::{Compression, Csv};
+    ///
+    /// let sink: FileSink<(String, u64)> = FileSink::with_encoder("/data/out", Csv::new().encoder())
+    ///     .bucket_by_time(BucketTime::Event, "dt=%Y-%m-%d/hour=%H")
+    ///     .suffix(".csv")
+    ///     .compression(Compression::Gzip);
+    /// ```
+    pub fn with_encoder(directory: impl Into<PathBuf>, encoder: impl Encoder<T>) -> Self {
+        let encoder = Arc::new(encoder);
+        Self::with_bulk_encoder(directory, move || Rows::new(encoder.clone()))
+    }
+
+    /// A sink that writes to `directory` in a format of whole files; `make` is called for each file.
+    pub fn with_bulk_encoder<B: BulkEncoder<T>>(
+        directory: impl Into<PathBuf>,
+        make: impl Fn() -> B + Send + Sync + 'static,
+    ) -> Self {
         FileSink {
             directory: directory.into(),
             prefix: "part".to_string(),
             suffix: String::new(),
-            encoder: Arc::new(encoder),
+            encoders: Arc::new(move || Box::new(make())),
+            compression: Compression::None,
+            bucket: None,
+            open_files_max: 64,
             roll_bytes: 128 << 20,
             roll_interval_ms: 60_000,
+            roll_inactivity_ms: i64::MAX,
         }
+    }
+
+    /// Packs the files, and appends `.gz` or `.zst` to their names (default: they are not packed).
+    #[must_use]
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.compression = compression;
+        self
+    }
+
+    /// Writes each record to the directory below the output that `bucket` says; [`partition_path`] makes one of
+    /// values. A record whose bucket is no such directory ends the attempt.
+    #[must_use]
+    pub fn bucket_by(mut self, bucket: impl Fn(&T) -> String + Send + Sync + 'static) -> Self {
+        self.bucket = Some(Arc::new(move |value, _, _| bucket(value)));
+        self
+    }
+
+    /// Writes each record to the directory of its event time, or of the time of day, in UTC: `pattern` has
+    /// `%Y %m %d %H %M %S`, as in `dt=%Y-%m-%d/hour=%H`.
+    #[must_use]
+    pub fn bucket_by_time(self, time: BucketTime, pattern: &str) -> Self {
+        self.bucket_by_time_at(time, pattern, 0)
+    }
+
+    /// The same, in the time of a zone that is always `offset_minutes` ahead of UTC (negative: behind).
+    #[must_use]
+    pub fn bucket_by_time_at(mut self, time: BucketTime, pattern: &str, offset_minutes: i32) -> Self {
+        let offset_ms = i64::from(offset_minutes) * 60_000;
+        let pattern = TimePattern::new(pattern, offset_ms);
+        self.bucket = Some(Arc::new(move |_, event_time, now_ms| match time {
+            BucketTime::Event => pattern.format(event_time),
+            BucketTime::Processing => pattern.format(now_ms),
+        }));
+        self
+    }
+
+    /// The most files that an instance writes to at a time (default 64, at least 1); beyond, the one is sealed that
+    /// was not written to for longest.
+    #[must_use]
+    pub fn open_files_max(mut self, files: usize) -> Self {
+        self.open_files_max = files.max(1);
+        self
+    }
+
+    /// The time without a record after which a file is sealed, by processing time (default: never for that reason).
+    #[must_use]
+    pub fn roll_inactivity(mut self, time: Duration) -> Self {
+        self.roll_inactivity_ms = i64::try_from(time.as_millis()).unwrap_or(i64::MAX).max(1);
+        self
+    }
+
+    fn full_suffix(&self) -> String {
+        format!("{}{}", self.suffix, self.compression.ending())
     }
 
     /// What file names begin with (default `part`).

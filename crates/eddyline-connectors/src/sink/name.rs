@@ -2,7 +2,7 @@
 //!
 //! `<prefix>-<sink>-<attempt>-<instance>-<number><suffix>`: the sink's part is a hash of its uid, so that two sinks
 //! can share a directory; attempt, instance and number make each name unique. Until it is committed, a file has a
-//! dot before and `.inprogress` behind its name.
+//! dot before and `.inprogress` behind its name. A name may have a bucket before it, the path of a directory.
 
 use eddyline_core::stable_hash;
 
@@ -64,18 +64,36 @@ impl NamePattern {
 
 /// The name a file has until it is committed.
 pub(crate) fn pending(visible: &str) -> String {
-    format!(".{visible}{PENDING_ENDING}")
+    hidden(visible, PENDING_ENDING)
 }
 
 /// The name of a second copy of a file that is not committed.
 pub(crate) fn copy(visible: &str) -> String {
-    format!(".{visible}{COPY_ENDING}")
+    hidden(visible, COPY_ENDING)
+}
+
+fn hidden(visible: &str, ending: &str) -> String {
+    let (bucket, name) = split(visible);
+    format!("{bucket}.{name}{ending}")
+}
+
+/// The bucket with its `/`, if there is one, and the name in it.
+fn split(name: &str) -> (&str, &str) {
+    name.split_at(name.rfind('/').map_or(0, |at| at + 1))
+}
+
+/// The bucket of a name, without its `/`; empty if it has none.
+pub(crate) fn bucket_of(name: &str) -> &str {
+    split(name).0.trim_end_matches('/')
 }
 
 /// The visible name of the file that has the hidden name `name`.
-pub(crate) fn visible_of(name: &str) -> &str {
+pub(crate) fn visible_of(name: &str) -> String {
+    let (bucket, name) = split(name);
     let inner = name.strip_prefix('.').unwrap_or(name);
-    inner.strip_suffix(PENDING_ENDING).or_else(|| inner.strip_suffix(COPY_ENDING)).unwrap_or(inner)
+    let inner =
+        inner.strip_suffix(PENDING_ENDING).or_else(|| inner.strip_suffix(COPY_ENDING)).unwrap_or(inner);
+    format!("{bucket}{inner}")
 }
 
 #[cfg(test)]
@@ -91,6 +109,9 @@ mod tests {
         assert_eq!(pattern.parse(&pending(&name)), parsed(false));
         assert_eq!(pattern.parse(&copy(&name)), parsed(false));
         assert_eq!(visible_of(&pending(&name)), name);
+        let in_bucket = format!("a=b/c/{name}");
+        assert_eq!(pending(&in_bucket), format!("a=b/c/.{name}.inprogress"));
+        assert_eq!((visible_of(&copy(&in_bucket)), bucket_of(&in_bucket)), (in_bucket.clone(), "a=b/c"));
         for other in [NamePattern::new("part", ".tsv", "other"), NamePattern::new("dead", ".tsv", "uid")] {
             assert_eq!(other.parse(&name), None);
         }

@@ -4,12 +4,14 @@
 //! after a restore every instance knows the files of all and none removes what another has to commit.
 
 use super::FileSink;
+use super::bucket;
 use super::commit::{commit_file, remove_stale};
 use super::name::NamePattern;
+use super::open_file::OpenFile;
 use super::writer::{Command, Event, Writer};
 use crate::environment::ConnectorEnvironment;
 use crate::lane::Lane;
-use eddyline_core::{Batch, Data, Error, Result};
+use eddyline_core::{Batch, Data, Error, EventTime, Result};
 use eddyline_protocol::CheckpointId;
 use eddyline_runtime::{Operator, OperatorContext, Progress, Stateful, panics};
 use eddyline_state::{FileSystem, ManagedState, OperatorListState};
@@ -19,6 +21,8 @@ use std::task::Waker;
 
 /// Encoded bytes that are handed to the disk at a time.
 const WRITE_BYTES: usize = 256 << 10;
+/// Of several files, each hands over when it has its share, down to this part.
+const WRITE_SHARES_MAX: usize = 16;
 /// Bytes that wait for the disk above which no more records are taken.
 const WAITING_BYTES_MAX: i64 = 8 << 20;
 
@@ -31,13 +35,6 @@ pub struct PendingFile {
     pub bytes: u64,
     /// The checkpoint that it belongs to.
     pub checkpoint: CheckpointId,
-}
-
-/// The file that is being written.
-struct Current {
-    name: String,
-    bytes: u64,
-    opened_ms: i64,
 }
 
 /// A cut whose files are being made durable.
@@ -55,8 +52,8 @@ pub struct FileSinkOperator<T> {
     attempt: u64,
     instance: u32,
     lane: Option<Lane<Writer>>,
-    current: Option<Current>,
-    buffer: Vec<u8>,
+    /// The files that are being written, by bucket.
+    open: BTreeMap<String, OpenFile<T>>,
     next_number: u64,
     pub(super) pending: OperatorListState<PendingFile>,
     /// Files sealed since the last cut.
@@ -77,14 +74,13 @@ pub struct FileSinkOperator<T> {
 impl<T: Data> FileSinkOperator<T> {
     pub(super) fn new(sink: FileSink<T>) -> Self {
         FileSinkOperator {
-            pattern: NamePattern::new(&sink.prefix, &sink.suffix, ""),
+            pattern: NamePattern::new(&sink.prefix, &sink.full_suffix(), ""),
             sink,
             files: ConnectorEnvironment::default().file_system,
             attempt: 0,
             instance: 0,
             lane: None,
-            current: None,
-            buffer: Vec::new(),
+            open: BTreeMap::new(),
             next_number: 0,
             pending: OperatorListState::union("pending-files", 0),
             sealed: Vec::new(),
@@ -105,44 +101,81 @@ impl<T: Data> FileSinkOperator<T> {
         }
     }
 
-    pub(super) fn write_record(&mut self, value: &T, now_ms: i64) {
-        if self.current.is_none() {
-            let name = self.pattern.visible(self.attempt, self.instance, self.next_number);
-            self.next_number += 1;
-            self.current = Some(Current { name, bytes: 0, opened_ms: now_ms });
+    /// Writes a record of event time `timestamp`.
+    pub(super) fn write_record(&mut self, value: &T, timestamp: EventTime, now_ms: i64) -> Result<()> {
+        let bucket = match &self.sink.bucket {
+            Some(assign) => assign(value, timestamp, now_ms),
+            None => String::new(),
+        };
+        if !self.open.contains_key(&bucket) {
+            self.begin(&bucket, now_ms)?;
         }
-        let before = self.buffer.len();
-        (self.sink.encoder)(value, &mut self.buffer);
-        let Some(current) = &mut self.current else { return };
-        current.bytes += (self.buffer.len() - before) as u64;
-        if current.bytes >= self.sink.roll_bytes {
-            self.seal();
-        } else if self.buffer.len() >= WRITE_BYTES {
-            self.hand_over();
+        let write_bytes = WRITE_BYTES / self.open.len().clamp(1, WRITE_SHARES_MAX);
+        let Some(file) = self.open.get_mut(&bucket) else { return Ok(()) };
+        file.add(value, now_ms)?;
+        if file.length() >= self.sink.roll_bytes {
+            self.seal(&bucket)?;
+        } else if file.ready_bytes() >= write_bytes {
+            let (name, bytes) = (file.name.clone(), file.take_ready());
+            self.hand_over(name, bytes);
+        }
+        Ok(())
+    }
+
+    /// Begins a file in `bucket`; if there are too many, the one is sealed that was not written to for longest.
+    fn begin(&mut self, bucket: &str, now_ms: i64) -> Result<()> {
+        bucket::check(bucket)?;
+        if self.open.len() >= self.sink.open_files_max {
+            let quietest = self.open.iter().min_by_key(|(_, file)| file.touched_ms);
+            if let Some(quietest) = quietest.map(|(bucket, _)| bucket.clone()) {
+                self.seal(&quietest)?;
+            }
+        }
+        let name = self.pattern.visible(self.attempt, self.instance, self.next_number);
+        self.next_number += 1;
+        let name = if bucket.is_empty() { name } else { format!("{bucket}/{name}") };
+        let file = OpenFile::begin(name, now_ms, &self.sink.encoders, self.sink.compression)?;
+        self.open.insert(bucket.to_owned(), file);
+        Ok(())
+    }
+
+    /// Hands bytes of a file to the disk.
+    fn hand_over(&mut self, file: String, bytes: Vec<u8>) {
+        if !bytes.is_empty() {
+            self.waiting_bytes += bytes.len() as i64;
+            self.send(Command::Write { file, bytes });
         }
     }
 
-    /// Hands the buffer to the disk.
-    fn hand_over(&mut self) {
-        let Some(current) = &self.current else { return };
-        if self.buffer.is_empty() {
-            return;
-        }
-        let (file, bytes) = (current.name.clone(), std::mem::take(&mut self.buffer));
-        self.waiting_bytes += bytes.len() as i64;
-        self.send(Command::Write { file, bytes });
-    }
-
-    /// Ends the current file.
-    fn seal(&mut self) {
-        self.hand_over();
-        let Some(Current { name, bytes, .. }) = self.current.take() else { return };
+    /// Ends the file of `bucket`.
+    fn seal(&mut self, bucket: &str) -> Result<()> {
+        let Some(file) = self.open.remove(bucket) else { return Ok(()) };
+        let name = file.name.clone();
+        let (rest, length) = file.finish()?;
+        self.hand_over(name.clone(), rest);
         // Records may encode to nothing: then there is no file.
-        if bytes > 0 {
+        if length > 0 {
             self.send(Command::Seal { file: name.clone() });
-            self.sealed.push((name, bytes));
+            self.sealed.push((name, length));
             self.sealed_total += 1;
         }
+        Ok(())
+    }
+
+    /// Ends the files that are old enough, or quiet for long enough; answers when the next one will be.
+    pub(super) fn roll(&mut self, now_ms: i64) -> Result<Option<i64>> {
+        let (interval_ms, inactivity_ms) = (self.sink.roll_interval_ms, self.sink.roll_inactivity_ms);
+        let due = |file: &OpenFile<T>| {
+            file.opened_ms.saturating_add(interval_ms).min(file.touched_ms.saturating_add(inactivity_ms))
+        };
+        let over: Vec<String> = self
+            .open
+            .iter()
+            .filter(|(_, file)| due(file) <= now_ms)
+            .map(|(bucket, _)| bucket.clone())
+            .collect();
+        over.iter().try_for_each(|bucket| self.seal(bucket))?;
+        Ok(self.open.values().map(due).min())
     }
 
     /// Takes in what the disk has done.
@@ -188,7 +221,7 @@ impl<T: Data> FileSinkOperator<T> {
         waker: Waker,
     ) -> Result<()> {
         self.files = environment.file_system;
-        self.pattern = NamePattern::new(&self.sink.prefix, &self.sink.suffix, uid);
+        self.pattern = NamePattern::new(&self.sink.prefix, &self.sink.full_suffix(), uid);
         (self.attempt, self.instance) = (attempt, instance);
         self.pending = OperatorListState::union("pending-files", instance);
         self.files.create_dir_all(&self.sink.directory)?;
@@ -202,7 +235,14 @@ impl<T: Data> FileSinkOperator<T> {
         let parallelism = parallelism.max(1);
         let all = self.pending.items().to_vec();
         let (files, directory) = (self.files.as_ref(), &self.sink.directory);
-        let taken = remove_stale(files, directory, &self.pattern, &all, (self.instance, parallelism))?;
+        let taken = remove_stale(
+            files,
+            directory,
+            &self.pattern,
+            &all,
+            (self.instance, parallelism),
+            self.sink.bucket.is_some(),
+        )?;
         let (attempt, instance) = (self.attempt, self.instance);
         let ours = taken.iter().filter(|name| name.attempt == attempt && name.instance == instance);
         self.next_number = ours.map(|name| name.number + 1).max().unwrap_or(0);
@@ -214,7 +254,8 @@ impl<T: Data> FileSinkOperator<T> {
 
     /// Seals what was written and begins to make it durable for `checkpoint`.
     pub(super) fn cut(&mut self, checkpoint: CheckpointId) -> Result<()> {
-        self.seal();
+        let buckets: Vec<String> = self.open.keys().cloned().collect();
+        buckets.iter().try_for_each(|bucket| self.seal(bucket))?;
         for (name, bytes) in std::mem::take(&mut self.sealed) {
             self.pending.add(PendingFile { name, bytes, checkpoint });
         }
@@ -232,7 +273,8 @@ impl<T: Data> FileSinkOperator<T> {
     }
 
     fn settle(&mut self, context: &OperatorContext<'_>) {
-        let held = self.waiting_bytes + self.buffer.capacity() as i64;
+        let held =
+            self.waiting_bytes + self.open.values().map(|file| file.memory_bytes() as i64).sum::<i64>();
         if held != self.accounted_bytes {
             context.account_bytes(held - self.accounted_bytes);
             self.accounted_bytes = held;
@@ -279,13 +321,12 @@ impl<T: Data> Operator for FileSinkOperator<T> {
 
     fn on_batch(&mut self, _: usize, mut batch: Batch, context: &mut OperatorContext<'_>) -> Result<()> {
         let now_ms = context.processing_time_ms();
-        let was_open = self.current.as_ref().map(|current| current.opened_ms);
         for (row, record) in batch.take_rows::<T>()?.into_iter().enumerate() {
             panics::at_row(row as u64);
-            self.write_record(&record.value, now_ms);
+            self.write_record(&record.value, record.timestamp, now_ms)?;
         }
-        if let Some(current) = self.current.as_ref().filter(|current| was_open != Some(current.opened_ms)) {
-            context.wake_at(current.opened_ms.saturating_add(self.sink.roll_interval_ms));
+        if let Some(next_ms) = self.roll(now_ms)? {
+            context.wake_at(next_ms);
         }
         self.collect()?;
         self.settle(context);
@@ -293,13 +334,8 @@ impl<T: Data> Operator for FileSinkOperator<T> {
     }
 
     fn on_processing_time(&mut self, now_ms: i64, context: &mut OperatorContext<'_>) -> Result<Progress> {
-        if let Some(current) = &self.current {
-            let due_ms = current.opened_ms.saturating_add(self.sink.roll_interval_ms);
-            if due_ms <= now_ms {
-                self.seal();
-            } else {
-                context.wake_at(due_ms);
-            }
+        if let Some(next_ms) = self.roll(now_ms)? {
+            context.wake_at(next_ms);
         }
         self.collect()?;
         self.settle(context);

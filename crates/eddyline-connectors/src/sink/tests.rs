@@ -1,16 +1,19 @@
 //! The sink's commit protocol on a disk that crashes after every single operation, fills up and fails.
 
-use super::{FileSink, FileSinkOperator, PendingFile};
+use super::{BucketTime, FileSink, FileSinkOperator, PendingFile, partition_path};
 use crate::environment::ConnectorEnvironment;
 use eddyline_core::Result;
+use eddyline_formats::{BulkEncoder, Compression, Csv, Text};
 use eddyline_protocol::CheckpointId;
 use eddyline_runtime::{Operator, Progress};
 use eddyline_state::storage::{CrashOutcome, FaultPlan};
 use eddyline_state::{FileSystem, MemoryFileSystem};
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 use std::task::Waker;
+use std::time::Duration;
 
 const OUT: &str = "/out";
 const RECORDS: u64 = 40;
@@ -51,7 +54,7 @@ fn live(disk: &MemoryFileSystem, attempt: u64, complete: &mut Checkpoint) -> Res
     let mut id = complete.id;
     loop {
         let until = (next + RECORDS_PER_CUT).min(RECORDS);
-        (next..until).for_each(|value| sink.write_record(&value, 0));
+        (next..until).for_each(|value| sink.write_record(&value, 0, 0).unwrap());
         next = until;
         id += 1;
         sink.cut(id)?;
@@ -170,7 +173,7 @@ fn a_full_disk_fails_checkpoints_until_there_is_room() {
     let disk = MemoryFileSystem::new();
     let mut sink = start(&disk, 1, (0, 1), &[]).unwrap();
     disk.set_faults(FaultPlan { capacity_bytes: Some(10), ..Default::default() });
-    (0..20).for_each(|value| sink.write_record(&value, 0));
+    (0..20).for_each(|value| sink.write_record(&value, 0, 0).unwrap());
     for id in 1..4 {
         sink.cut(id).unwrap();
         let error = sink.poll_prepared(id).unwrap_err();
@@ -180,7 +183,7 @@ fn a_full_disk_fails_checkpoints_until_there_is_room() {
             error.report()
         );
         assert!(error.hint().is_some());
-        (20 + 10 * id..30 + 10 * id).for_each(|value| sink.write_record(&value, 0));
+        (20 + 10 * id..30 + 10 * id).for_each(|value| sink.write_record(&value, 0, 0).unwrap());
     }
     disk.set_faults(FaultPlan::default());
     sink.cut(4).unwrap();
@@ -201,7 +204,7 @@ fn a_disk_that_takes_nothing_ends_the_attempt_before_memory_does() {
     disk.set_faults(FaultPlan { capacity_bytes: Some(1_000), ..Default::default() });
     let mut written = 0;
     let error = loop {
-        sink.write_record(&1, 0);
+        sink.write_record(&1, 0, 0).unwrap();
         written += 100_000;
         if let Err(error) = sink.collect() {
             break error;
@@ -218,12 +221,12 @@ fn files_of_all_instances_are_committed_at_any_parallelism() {
         let mut state = Vec::new();
         for instance in 0..3u32 {
             let mut sink = start(&disk, 1, (instance, 3), &[]).unwrap();
-            (0..5).for_each(|value| sink.write_record(&(u64::from(instance) * 10 + value), 0));
+            (0..5).for_each(|value| sink.write_record(&(u64::from(instance) * 10 + value), 0, 0).unwrap());
             sink.cut(1).unwrap();
             state.extend(sink.pending.items().to_vec());
             assert_eq!(sink.poll_prepared(1).unwrap(), Progress::Done);
             // Written behind the cut: not part of the checkpoint.
-            (0..100).for_each(|value| sink.write_record(&(1_000 + value), 0));
+            (0..100).for_each(|value| sink.write_record(&(1_000 + value), 0, 0).unwrap());
         }
         let other = Path::new(OUT).join(".part-of-somebody-else.inprogress");
         disk.create_new(&other).unwrap().unwrap().write(b"theirs").unwrap();
@@ -255,7 +258,7 @@ fn output_that_others_meddled_with_is_a_clear_error() {
     for meddling in ["removed", "changed", "taken"] {
         let disk = MemoryFileSystem::new();
         let mut sink = start(&disk, 1, (0, 1), &[]).unwrap();
-        sink.write_record(&1, 0);
+        sink.write_record(&1, 0, 0).unwrap();
         sink.cut(1).unwrap();
         sink.poll_prepared(1).unwrap();
         let name = sink.pending.items()[0].name.clone();
@@ -291,7 +294,7 @@ fn time_and_size_seal_files_of_a_real_disk() {
     let environment = ConnectorEnvironment::default();
     sink.start(environment, "uid", (1, 0), Waker::noop().clone()).unwrap();
     sink.recover(1).unwrap();
-    (0..100).for_each(|value| sink.write_record(&value, 0));
+    (0..100).for_each(|value| sink.write_record(&value, 0, 0).unwrap());
     sink.cut(1).unwrap();
     while sink.poll_prepared(1).unwrap() != Progress::Done {
         std::thread::yield_now();
@@ -305,4 +308,156 @@ fn time_and_size_seal_files_of_a_real_disk() {
     names.sort();
     assert_eq!(names.len(), 3, "{names:?}");
     assert!(names.iter().all(|name| name.starts_with("part-") && name.ends_with(".txt")));
+}
+
+/// What is in the visible files of a directory and those below it, by path, sorted.
+fn tree(disk: &MemoryFileSystem, below: &str) -> Vec<(String, Vec<u8>)> {
+    let mut files = Vec::new();
+    for entry in disk.list(&Path::new(OUT).join(below)).unwrap() {
+        let path = if below.is_empty() { entry.name.clone() } else { format!("{below}/{}", entry.name) };
+        if entry.is_directory {
+            files.extend(tree(disk, &path));
+        } else {
+            assert!(!entry.name.starts_with('.'), "{path} is left");
+            files.push((path.clone(), disk.read(&Path::new(OUT).join(&path)).unwrap()));
+        }
+    }
+    files.sort();
+    files
+}
+
+fn begin(disk: &MemoryFileSystem, sink: FileSink<u64>, attempt: u64, state: &[PendingFile]) -> Result<Sink> {
+    let mut operator = FileSinkOperator::new(sink);
+    let environment = ConnectorEnvironment::inline(Arc::new(disk.clone()));
+    operator.start(environment, "uid", (attempt, 0), Waker::noop().clone())?;
+    operator.pending.set(state.to_vec());
+    operator.recover(1)?;
+    Ok(operator)
+}
+
+fn bucketed() -> FileSink<u64> {
+    FileSink::with_encoder(OUT, Text.encoder())
+        .bucket_by(|value| partition_path(&[("third", format!("{}", value % 3)), ("h", "a/b".into())]))
+        .open_files_max(2)
+        .roll_bytes(9)
+}
+
+#[test]
+fn buckets_hold_their_records_once_through_any_crash() {
+    let run = |disk: &MemoryFileSystem, attempt, complete: &mut Checkpoint| -> Result<()> {
+        let mut sink = begin(disk, bucketed(), attempt, &complete.state)?;
+        while complete.next_record < RECORDS {
+            let until = complete.next_record + RECORDS_PER_CUT;
+            for value in complete.next_record..until {
+                sink.write_record(&value, 0, value as i64)?;
+            }
+            let id = complete.id + 1;
+            sink.cut(id)?;
+            let state = sink.pending.items().to_vec();
+            sink.poll_prepared(id)?;
+            *complete = Checkpoint { id, next_record: until, state };
+            sink.commit(id, false)?;
+        }
+        sink.close();
+        Ok(())
+    };
+    for outcome in [CrashOutcome::LoseAll, CrashOutcome::KeepAll, CrashOutcome::Seeded(7)] {
+        for stop_after in (0..).step_by(3) {
+            let (disk, mut complete) = (MemoryFileSystem::new(), Checkpoint::default());
+            disk.set_faults(FaultPlan { stop_after: Some(stop_after), ..Default::default() });
+            let first = run(&disk, 1, &mut complete);
+            if first.is_ok() && disk.operations() < stop_after {
+                break;
+            }
+            disk.crash(outcome);
+            run(&disk, 2, &mut complete).unwrap();
+            let mut found = Vec::new();
+            for (path, bytes) in tree(&disk, "") {
+                for line in String::from_utf8(bytes).unwrap().lines() {
+                    let value: u64 = line.parse().unwrap();
+                    assert!(
+                        path.starts_with(&format!("third={}/h=a%2Fb/part-", value % 3)),
+                        "{path}: {value}"
+                    );
+                    found.push(value);
+                }
+            }
+            found.sort_unstable();
+            assert_eq!(found, (0..RECORDS).collect::<Vec<_>>(), "stopped after {stop_after}: {outcome:?}");
+        }
+    }
+}
+
+#[test]
+fn packed_files_with_header_and_footer_are_whole() {
+    struct Framed(u64);
+    impl BulkEncoder<u64> for Framed {
+        fn add(&mut self, value: &u64, out: &mut Vec<u8>) -> Result<()> {
+            self.0 += 1;
+            out.extend_from_slice(format!("{value}\n").as_bytes());
+            Ok(())
+        }
+        fn finish(&mut self, out: &mut Vec<u8>) -> Result<()> {
+            out.extend_from_slice(format!("{} values\n", self.0).as_bytes());
+            Ok(())
+        }
+    }
+    for compression in [Compression::None, Compression::Gzip, Compression::Zstd] {
+        let disk = MemoryFileSystem::new();
+        let sink = FileSink::with_bulk_encoder(OUT, || Framed(0)).suffix(".txt").compression(compression);
+        let mut sink = begin(&disk, sink, 1, &[]).unwrap();
+        let mut values = 0..200_000u64;
+        for id in 1..3 {
+            for value in values.by_ref().take(100_000) {
+                sink.write_record(&value, 0, 0).unwrap();
+            }
+            sink.cut(id).unwrap();
+            assert_eq!(sink.poll_prepared(id).unwrap(), Progress::Done);
+            sink.commit(id, false).unwrap();
+        }
+        let files = tree(&disk, "");
+        assert_eq!(files.len(), 2);
+        for ((name, bytes), from) in files.into_iter().zip([0, 100_000u64]) {
+            assert!(name.ends_with(&format!(".txt{}", compression.ending())), "{name}");
+            let mut text = String::new();
+            compression.unpack(std::io::Cursor::new(bytes)).unwrap().read_to_string(&mut text).unwrap();
+            let expected = (from..from + 100_000).map(|value| value.to_string());
+            assert!(text.lines().eq(expected.chain(["100000 values".to_string()]).collect::<Vec<_>>()));
+        }
+    }
+}
+
+#[test]
+fn times_choose_buckets_and_seal_quiet_files() {
+    let disk = MemoryFileSystem::new();
+    let sink = FileSink::with_encoder(OUT, Csv::new().header(true).columns(["n"]).encoder())
+        .bucket_by_time(BucketTime::Event, "%Y/%H")
+        .roll_interval(Duration::from_secs(100))
+        .roll_inactivity(Duration::from_secs(10));
+    let mut sink = begin(&disk, sink, 1, &[]).unwrap();
+    sink.write_record(&1, 0, 0).unwrap();
+    sink.write_record(&2, 3_600_000, 5_000).unwrap();
+    assert_eq!(sink.roll(5_000).unwrap(), Some(10_000));
+    assert_eq!(sink.roll(10_000).unwrap(), Some(15_000), "the first is quiet for long enough");
+    for second in 2..12 {
+        sink.write_record(&second, 3_600_000, second as i64 * 9_000).unwrap();
+        sink.roll(second as i64 * 9_000).unwrap();
+    }
+    assert_eq!(sink.roll(104_999).unwrap(), Some(105_000), "however busy it is, it is old enough soon");
+    assert_eq!(sink.roll(105_000).unwrap(), None);
+    sink.cut(1).unwrap();
+    sink.poll_prepared(1).unwrap();
+    sink.commit(1, false).unwrap();
+    let files = tree(&disk, "");
+    assert_eq!(files.len(), 2);
+    assert!(files[0].0.starts_with("1970/00/") && files[0].1 == b"n\n1\n");
+    assert!(files[1].0.starts_with("1970/01/") && files[1].1.starts_with(b"n\n2\n2\n3\n"));
+}
+
+#[test]
+fn a_bucket_outside_the_output_is_refused() {
+    let disk = MemoryFileSystem::new();
+    let sink = FileSink::with_encoder(OUT, Text.encoder()).bucket_by(|_: &u64| "../elsewhere".into());
+    let error = begin(&disk, sink, 1, &[]).unwrap().write_record(&1, 0, 0).unwrap_err();
+    assert!(error.report().contains("../elsewhere"), "{}", error.report());
 }

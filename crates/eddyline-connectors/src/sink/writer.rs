@@ -13,12 +13,14 @@ use crc32fast::Hasher;
 use eddyline_core::{Error, Result};
 use eddyline_protocol::CheckpointId;
 use eddyline_state::{FileSystem, WritableFile};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Bytes read at a time when a file is copied.
 const COPY_BYTES: u64 = 256 << 10;
+/// Files open at a time, about: more come from many buckets between two cuts.
+const HANDLES_MAX: usize = 256;
 
 /// What the operator asks for. Files go by their visible names.
 pub(crate) enum Command {
@@ -73,10 +75,11 @@ impl Writer {
 
     /// Writes what waits for all files.
     fn flush(&mut self, answer: &mut dyn FnMut(Event)) -> Result<()> {
-        for (name, writing) in &mut self.open {
+        for (name, writing) in self.open.iter_mut().filter(|(_, writing)| !writing.waiting.is_empty()) {
             let path = self.directory.join(name::pending(name));
             let before: usize = writing.waiting.iter().map(Vec::len).sum();
-            let outcome = writing.write_waiting(self.files.as_ref(), &path);
+            let outcome =
+                writing.write_waiting(self.files.as_ref(), &path, !name::bucket_of(name).is_empty());
             let after: usize = writing.waiting.iter().map(Vec::len).sum();
             if after < before {
                 answer(Event::Written { bytes: before - after });
@@ -92,16 +95,44 @@ impl Writer {
             if writing.suspect {
                 copy_anew(self.files.as_ref(), &self.directory, name, writing)?;
                 writing.suspect = false;
-            } else if let Some(handle) = &mut writing.handle {
-                writing.suspect = true;
-                handle.sync()?;
-                writing.suspect = false;
+            } else {
+                writing.sync()?;
             }
             writing.handle = None;
         }
-        self.files.sync_dir(&self.directory)?;
+        let sealed = self.open.iter().filter(|(_, writing)| writing.sealed).map(|(name, _)| name.as_str());
+        let names: Vec<String> = sealed.map(str::to_owned).collect();
+        self.sync_names(&names)?;
         self.open.retain(|_, writing| !writing.sealed);
         Ok(())
+    }
+
+    /// Makes the names durable that are in the directories of `files`.
+    fn sync_names(&self, files: &[String]) -> Result<()> {
+        let mut buckets: BTreeSet<&str> = files.iter().map(|file| name::bucket_of(file)).collect();
+        if files.is_empty() {
+            buckets.insert("");
+        }
+        buckets.into_iter().try_for_each(|bucket| self.files.sync_dir(&self.directory.join(bucket)))
+    }
+
+    /// Sees to it that not too many files are open that nothing follows for: the newest sealed one is made durable
+    /// at once. If that fails, it is tried again with all others.
+    fn seal(&mut self, file: &str, answer: &mut dyn FnMut(Event)) {
+        let Some(writing) = self.open.get_mut(file) else { return };
+        writing.sealed = true;
+        if self.open.values().filter(|writing| writing.handle.is_some()).count() <= HANDLES_MAX {
+            return;
+        }
+        if let Err(error) = self.flush(answer) {
+            return answer(Event::WriteFailed(error));
+        }
+        if let Some(writing) = self.open.get_mut(file)
+            && !writing.suspect
+            && writing.sync().is_ok()
+        {
+            writing.handle = None;
+        }
     }
 }
 
@@ -117,17 +148,13 @@ impl Handler for Writer {
                     answer(Event::WriteFailed(error));
                 }
             }
-            Command::Seal { file } => {
-                if let Some(writing) = self.open.get_mut(&file) {
-                    writing.sealed = true;
-                }
-            }
+            Command::Seal { file } => self.seal(&file, answer),
             Command::Prepare { checkpoint } => {
                 let outcome = self.prepare(answer);
                 answer(Event::Prepared { checkpoint, outcome });
             }
             Command::SyncNames { files } => {
-                let outcome = self.files.sync_dir(&self.directory);
+                let outcome = self.sync_names(&files);
                 answer(Event::NamesSynced { files, outcome });
             }
         }
@@ -135,12 +162,25 @@ impl Handler for Writer {
 }
 
 impl Writing {
-    fn write_waiting(&mut self, files: &dyn FileSystem, path: &Path) -> Result<()> {
+    /// Makes what was written durable; a failure leaves it suspect.
+    fn sync(&mut self) -> Result<()> {
+        if let Some(handle) = &mut self.handle {
+            self.suspect = true;
+            handle.sync()?;
+            self.suspect = false;
+        }
+        Ok(())
+    }
+
+    fn write_waiting(&mut self, files: &dyn FileSystem, path: &Path, in_bucket: bool) -> Result<()> {
         while !self.waiting.is_empty() {
             if self.torn {
                 self.take_up(files, path)?;
             }
             if self.handle.is_none() {
+                if let Some(bucket) = path.parent().filter(|_| in_bucket) {
+                    files.create_dir_all(bucket)?;
+                }
                 let created = files.create_new(path)?;
                 self.handle = Some(created.ok_or_else(|| {
                     Error::output("a file that a sink wants to create is there already")

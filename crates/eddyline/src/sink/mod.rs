@@ -12,7 +12,7 @@ mod print;
 pub use collect::CollectHandle;
 pub(crate) use collect::CollectSink;
 pub(crate) use operator::SinkOperator;
-pub(crate) use print::PrintSink;
+pub(crate) use print::{DiscardSink, PrintSink};
 
 use crate::environment::Parameters;
 use eddyline_core::{Clock, Data, Record, Result};

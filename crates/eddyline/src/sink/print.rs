@@ -1,4 +1,4 @@
-//! Records on standard output.
+//! Records on standard output or standard error, and records for nobody.
 
 use super::{SinkContext, SinkFunction};
 use eddyline_core::{Data, Error, Record, Result};
@@ -7,16 +7,19 @@ use std::fmt::{Debug, Write as _};
 use std::io::Write as _;
 
 /// Prints records as they come, one a line, a batch at a time; with several instances each line begins with the
-/// number of its instance (from 1), as in `2> …`. What is printed is seen at once: after a restart some of it may be
-/// printed again.
+/// number of its instance (from 1), as in `2> …`, or `name:2> …` if the sink has a name. What is printed is seen at
+/// once: after a restart some of it may be printed again.
 pub(crate) struct PrintSink {
+    identifier: String,
+    to_err: bool,
     prefix: String,
     text: String,
 }
 
 impl PrintSink {
-    pub(crate) fn new() -> Self {
-        PrintSink { prefix: String::new(), text: String::new() }
+    /// Prints to standard error if `to_err`, else to standard output.
+    pub(crate) fn new(identifier: &str, to_err: bool) -> Self {
+        PrintSink { identifier: identifier.to_owned(), to_err, prefix: String::new(), text: String::new() }
     }
 }
 
@@ -25,7 +28,12 @@ impl<T: Data + Debug> SinkFunction<T> for PrintSink {
 
     fn open(&mut self, context: &mut SinkContext<'_, '_>) -> Result<()> {
         let info = context.info();
-        self.prefix = if info.parallelism > 1 { format!("{}> ", info.instance + 1) } else { String::new() };
+        self.prefix = match (self.identifier.as_str(), info.parallelism > 1) {
+            ("", false) => String::new(),
+            ("", true) => format!("{}> ", info.instance + 1),
+            (name, false) => format!("{name}> "),
+            (name, true) => format!("{name}:{}> ", info.instance + 1),
+        };
         Ok(())
     }
 
@@ -41,12 +49,30 @@ impl<T: Data + Debug> SinkFunction<T> for PrintSink {
     }
 
     fn end_batch(&mut self, _context: &mut SinkContext<'_, '_>) -> Result<()> {
-        let written = std::io::stdout().lock().write_all(self.text.as_bytes());
+        let written = if self.to_err {
+            std::io::stderr().lock().write_all(self.text.as_bytes())
+        } else {
+            std::io::stdout().lock().write_all(self.text.as_bytes())
+        };
         self.text.clear();
         written.map_err(|error| {
-            Error::output("cannot print to standard output")
-                .with_detail(error.to_string())
-                .with_hint("keep the reader of a pipe open, or write to a file")
+            Error::output(format!(
+                "cannot print to standard {}",
+                if self.to_err { "error" } else { "output" }
+            ))
+            .with_detail(error.to_string())
+            .with_hint("keep the reader of a pipe open, or write to a file")
         })
+    }
+}
+
+/// Takes records and does nothing with them.
+pub(crate) struct DiscardSink;
+
+impl<T: Data> SinkFunction<T> for DiscardSink {
+    type Committable = ();
+
+    fn write(&mut self, _record: Record<T>, _context: &mut SinkContext<'_, '_>) -> Result<()> {
+        Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use super::DataStream;
 use crate::environment::{GraphBuilder, Route};
-use crate::sink::{CollectHandle, CollectSink, PrintSink, SinkFunction, SinkOperator};
+use crate::sink::{CollectHandle, CollectSink, DiscardSink, PrintSink, SinkFunction, SinkOperator};
 use eddyline_core::{Data, Error};
 use eddyline_runtime::graph::{NodeHandle, NodeSpec, Partitioning};
 use eddyline_runtime::{Operator, partition};
@@ -71,7 +71,43 @@ impl<T: Data> DataStream<T> {
     where
         T: Debug,
     {
-        self.add_sink("print", PrintSink::new)
+        self.add_sink("print", || PrintSink::new("", false))
+    }
+
+    /// Prints each value on a line of standard output that begins with `identifier`, as in `alarms> …`, or
+    /// `alarms:2> …` if there are several instances.
+    ///
+    /// # Examples
+    /// ```
+    /// use eddyline::Environment;
+    ///
+    /// let environment = Environment::new();
+    /// let numbers = environment.from_collection(vec![1, 2]);
+    /// numbers.print_with_identifier("numbers");
+    /// numbers.print_to_err();
+    /// numbers.discard();
+    /// environment.execute("print")?;
+    /// # Ok::<(), eddyline::Error>(())
+    /// ```
+    pub fn print_with_identifier(&self, identifier: &str) -> DataStreamSink
+    where
+        T: Debug,
+    {
+        let identifier = identifier.to_owned();
+        self.add_sink("print", move || PrintSink::new(&identifier, false))
+    }
+
+    /// Prints each value on a line of standard error, as [`DataStream::print`] does on standard output.
+    pub fn print_to_err(&self) -> DataStreamSink
+    where
+        T: Debug,
+    {
+        self.add_sink("print to stderr", || PrintSink::new("", true))
+    }
+
+    /// Takes the records and drops them: for streams whose work is all that matters, and for measuring.
+    pub fn discard(&self) -> DataStreamSink {
+        self.add_sink("discard", || DiscardSink)
     }
 
     /// Collects the records in memory. They become visible when a checkpoint is complete, at the latest when the job
