@@ -164,9 +164,11 @@ impl Operator for Update {
     }
 
     fn close(&mut self) {
-        let Some((since, own)) = self.measured_since else { return };
-        let own = thread_time().saturating_sub(own);
-        figures::print("updates_per_second", self.counted as f64 / since.elapsed().as_secs_f64());
+        // Until the last record: what follows is the checkpoint at the end of the input.
+        let (Some((since, own)), Some((until, own_until))) = (self.measured_since, self.last) else { return };
+        let own = own_until.saturating_sub(own);
+        let wall = until.duration_since(since);
+        figures::print("updates_per_second", self.counted as f64 / wall.as_secs_f64());
         figures::print("updates_per_own_second", self.counted as f64 / own.as_secs_f64());
         figures::print("pause_ms", self.wall.longest.as_secs_f64() * 1e3);
         figures::print("own_pause_ms", self.own.longest.as_secs_f64() * 1e3);

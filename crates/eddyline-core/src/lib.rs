@@ -14,6 +14,7 @@ pub mod clock;
 mod columnar;
 pub mod data;
 pub mod error;
+mod error_from;
 pub mod key;
 pub mod time;
 

@@ -15,6 +15,7 @@ pub mod failure;
 pub mod fence;
 pub mod manifest;
 pub mod message;
+pub mod observed;
 pub mod restart;
 pub mod restore;
 
@@ -30,5 +31,6 @@ pub use message::{
     CheckpointKind, Envelope, FromWorker, ProcessIndex, ProgressReport, StopMode, ToWorker, WorkerActivity,
     WorkerIndex,
 };
+pub use observed::{AccumulatorPart, MetricReport, MetricValue};
 pub use restart::{RestartPolicy, RestartStrategy, RestartVerdict};
 pub use restore::{Candidate, Finding, RestoreChoice, RestoreNotice, RestoreRequest, choose_restore};

@@ -5,6 +5,7 @@
 
 use crate::failure::FailureReport;
 use crate::manifest::{AttemptId, CheckpointId, Manifest, PartManifest};
+use crate::observed::{AccumulatorPart, MetricReport};
 use eddyline_core::{EventTime, Tick};
 use serde::{Deserialize, Serialize};
 
@@ -95,7 +96,7 @@ pub struct WorkerActivity {
 }
 
 /// How far a process is.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ProgressReport {
     /// The newest tick known to the process.
     pub tick: Tick,
@@ -109,6 +110,10 @@ pub struct ProgressReport {
     pub workers: Vec<WorkerActivity>,
     /// Which generator holds the watermark or which queue is full, if nothing moves.
     pub held_by: Option<String>,
+    /// The metrics that functions keep.
+    pub metrics: Vec<MetricReport>,
+    /// What its instances have added to accumulators.
+    pub accumulators: Vec<AccumulatorPart>,
 }
 
 /// From a process to the supervisor.

@@ -220,7 +220,8 @@ mod tests {
     #[test]
     fn rows_and_columns_of_a_key_meet() {
         for column in [0, 1, 2] {
-            let setup = PartitionerSetup { targets: 3, max_parallelism: 128, worker: 0, rows_max: 64 };
+            let setup =
+                PartitionerSetup { senders: 1, targets: 3, max_parallelism: 128, worker: 0, rows_max: 64 };
             let mut partitioner = columns_by_key(column)(setup);
             let mut seen = Vec::new();
             let mut take = |target: usize, batch: Batch| seen.push((target, batch.arrow().unwrap().clone()));

@@ -1,5 +1,8 @@
 //! What an operator or source may ask of the runtime while it is called.
 
+use crate::accumulators::Accumulators;
+use crate::metrics::Metrics;
+use crate::services::Services;
 use crate::shared::WorkerShared;
 use eddyline_core::{Batch, Clock, Data, EventTime, KeyGroupRange, Record, Result, Tick};
 use std::cell::Cell;
@@ -52,6 +55,8 @@ pub struct OperatorContext<'a> {
     pub(crate) info: &'a InstanceInfo,
     pub(crate) shared: &'a Rc<WorkerShared>,
     pub(crate) metrics: &'a OperatorMetrics,
+    pub(crate) user_metrics: &'a Metrics,
+    pub(crate) accumulators: &'a Accumulators,
     pub(crate) waker: &'a Waker,
     pub(crate) emitter: &'a mut dyn Emitter,
     pub(crate) watermark: EventTime,
@@ -110,6 +115,13 @@ impl OperatorContext<'_> {
     /// Counts bytes that are kept outside state and queues (negative: not any more) against the memory limit.
     pub fn account_bytes(&self, bytes: i64) {
         self.shared.kept.add(bytes);
+    }
+
+    /// The memory that this operator may use for input it keeps until the end, bytes: its share of
+    /// [`MANAGED_MEMORY_PERCENT`](crate::MANAGED_MEMORY_PERCENT) of the worker's memory. What is kept has to be
+    /// counted by [`OperatorContext::account_bytes`] all the same.
+    pub fn managed_memory_bytes(&self) -> usize {
+        self.shared.managed_bytes
     }
 
     /// Emits a batch on output `port`.
@@ -173,6 +185,21 @@ impl OperatorContext<'_> {
     /// Ends the input of the whole job gracefully, as if every source had finished (used by bounded test sinks).
     pub fn request_stop(&mut self) {
         self.shared.stop_requested.set(true);
+    }
+
+    /// The metrics that this instance's function keeps.
+    pub fn metrics(&self) -> &Metrics {
+        self.user_metrics
+    }
+
+    /// The accumulators that this instance adds to; they are declared in `open`.
+    pub fn accumulators(&self) -> &Accumulators {
+        self.accumulators
+    }
+
+    /// All that is installed by the environment of the job.
+    pub fn services(&self) -> &Services {
+        &self.shared.services
     }
 
     /// A service installed by the environment of the job: an executor, a file system, a registry of collectors.

@@ -68,6 +68,8 @@ pub struct HarnessConfig {
     pub batch_rows_max: usize,
     /// How many batches the outputs have room for during one call; fewer make long emissions stop and go on.
     pub batches_per_call: usize,
+    /// The memory of the worker, bytes.
+    pub memory_bytes: usize,
 }
 
 impl Default for HarnessConfig {
@@ -80,6 +82,7 @@ impl Default for HarnessConfig {
             services: Services::default(),
             batch_rows_max: 4096,
             batches_per_call: usize::MAX,
+            memory_bytes: 1 << 30,
         }
     }
 }
@@ -179,7 +182,7 @@ fn surroundings(config: &HarnessConfig, start: Tick) -> WorkerShared {
         nodes: Vec::new(),
         edges: Vec::new(),
     };
-    let mut limits = Limits::from_memory(1 << 30);
+    let mut limits = Limits::from_memory(config.memory_bytes);
     limits.batch_rows = config.batch_rows_max;
     let worker = WorkerConfig {
         job: Arc::new(Job { graph, factories: Vec::new(), edges: Vec::new() }),

@@ -1,7 +1,9 @@
 //! An operator or source instance and what the runtime keeps beside it.
 
+use crate::accumulators::Accumulators;
 use crate::context::{Emitter, InstanceInfo, OperatorContext, OperatorMetrics};
 use crate::graph::NodeId;
+use crate::metrics::Metrics;
 use crate::operator::{Operator, Source};
 use crate::shared::WorkerShared;
 use eddyline_core::{Error, EventTime, Result, Tick, WATERMARK_MIN};
@@ -26,6 +28,10 @@ pub(crate) struct Instance {
     pub(crate) info: InstanceInfo,
     pub(crate) body: Body,
     pub(crate) metrics: OperatorMetrics,
+    /// The metrics that the function keeps.
+    pub(crate) user_metrics: Metrics,
+    /// What the function adds up, part of the instance's state.
+    pub(crate) accumulators: Accumulators,
     pub(crate) waker: Waker,
     /// Wall time at which the instance wants to be called; `i64::MAX` if it does not.
     pub(crate) wake_at_ms: Cell<i64>,
@@ -49,6 +55,8 @@ impl Instance {
             info,
             body,
             metrics: OperatorMetrics::default(),
+            user_metrics: Metrics::default(),
+            accumulators: Accumulators::default(),
             waker,
             wake_at_ms: Cell::new(i64::MAX),
             report: Cell::new(None),
@@ -65,7 +73,8 @@ impl Instance {
         match &mut self.body {
             Body::Operator(operator) => operator.visit_states(visit),
             Body::Source(source) => source.visit_states(visit),
-        }
+        }?;
+        self.accumulators.visit(visit)
     }
 
     /// Fixes the content of all states for a checkpoint.
@@ -92,6 +101,7 @@ impl Instance {
 
     /// Restores all states from what a checkpoint holds for the operator; answers the watermark floor.
     pub(crate) fn restore(&mut self, source: Option<&mut RestoreSource>) -> Result<EventTime> {
+        self.accumulators.seal();
         if let Some(source) = source {
             self.visit_states(&mut |state| {
                 if planted!(LostTimer) && state.descriptor().kind == StateKind::Timers {
@@ -127,9 +137,21 @@ impl Instance {
         call: impl FnOnce(&mut Body, &mut OperatorContext<'_>) -> Result<R>,
     ) -> Result<R, FailureReport> {
         crate::panics::reset_row();
-        let Instance { info, metrics, waker, wake_at_ms, report, body, .. } = self;
-        let mut context =
-            OperatorContext { info, shared, metrics, waker, emitter, watermark, tick, wake_at_ms, report };
+        let Instance { info, metrics, user_metrics, accumulators, waker, wake_at_ms, report, body, .. } =
+            self;
+        let mut context = OperatorContext {
+            info,
+            shared,
+            metrics,
+            user_metrics,
+            accumulators,
+            waker,
+            emitter,
+            watermark,
+            tick,
+            wake_at_ms,
+            report,
+        };
         let outcome = crate::panics::catch(AssertUnwindSafe(|| call(body, &mut context)));
         match outcome {
             Ok(Ok(result)) => Ok(result),

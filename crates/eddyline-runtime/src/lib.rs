@@ -22,6 +22,7 @@ macro_rules! planted {
     };
 }
 
+pub mod accumulators;
 pub mod attempt;
 #[cfg(feature = "arrow")]
 pub mod columnar;
@@ -37,6 +38,7 @@ mod instance;
 pub mod latency;
 mod loop_rounds;
 mod loops;
+pub mod metrics;
 pub mod operator;
 mod operator_task;
 mod outputs;
@@ -56,4 +58,4 @@ pub mod worker;
 pub use context::{InstanceInfo, OperatorContext};
 pub use operator::{Operator, Progress, Source, SourceStatus, Stage, Stateful};
 pub use services::Services;
-pub use shared::Limits;
+pub use shared::{Limits, MANAGED_MEMORY_PERCENT};

@@ -48,7 +48,10 @@ fn install_hook() {
 }
 
 /// Runs `code`; a panic in it becomes an error that says where it was.
-pub(crate) fn catch<R>(code: impl FnOnce() -> R + UnwindSafe) -> Result<R, Error> {
+///
+/// # Errors
+/// Of kind `User`, if `code` panics.
+pub fn catch<R>(code: impl FnOnce() -> R + UnwindSafe) -> Result<R, Error> {
     install_hook();
     let outer = IN_USER_CODE.replace(true);
     let result = catch_unwind(code);

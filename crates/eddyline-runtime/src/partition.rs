@@ -4,13 +4,15 @@
 //! those of later batches; the runtime flushes it when a tick ends, when the buffer time-out has passed and before
 //! the sender waits for room.
 
-use eddyline_core::key::owner_of;
+use eddyline_core::key::{owner_of, stable_hash};
 use eddyline_core::{Batch, Data, Error, Record, Reservation, Result};
 use std::sync::Arc;
 
 /// What a partitioner has to know.
 #[derive(Debug, Clone, Copy)]
 pub struct PartitionerSetup {
+    /// Number of sending instances.
+    pub senders: usize,
     /// Number of receiving instances.
     pub targets: usize,
     /// Number of key groups.
@@ -179,24 +181,20 @@ fn take_part<T: Data>(part: &mut Part<T>, fresh: Option<&Reservation>) -> Batch 
 enum Whole {
     RoundRobin,
     First,
+    /// In turn to the sender's own share of the instances.
+    Share,
 }
 
 struct WholePartitioner {
-    how: Whole,
+    targets: std::ops::Range<usize>,
     next: usize,
-    targets: usize,
 }
 
 impl Partitioner for WholePartitioner {
     fn partition(&mut self, batch: Batch, emit: EmitPart<'_>) -> Result<()> {
-        match self.how {
-            Whole::First => emit(0, batch),
-            Whole::RoundRobin => {
-                let target = self.next % self.targets;
-                self.next = target + 1;
-                emit(target, batch);
-            }
-        }
+        let target = self.targets.start + self.next % self.targets.len().max(1);
+        self.next = self.next % self.targets.len().max(1) + 1;
+        emit(target, batch);
         Ok(())
     }
 
@@ -208,12 +206,53 @@ impl Partitioner for WholePartitioner {
 }
 
 fn whole(how: Whole) -> PartitionerFactory {
-    Arc::new(move |setup| Box::new(WholePartitioner { how, next: setup.worker, targets: setup.targets }))
+    Arc::new(move |setup| {
+        let targets = match how {
+            Whole::RoundRobin => 0..setup.targets,
+            Whole::First => 0..1,
+            Whole::Share => share_of(setup.worker, setup.senders, setup.targets),
+        };
+        Box::new(WholePartitioner { targets, next: setup.worker })
+    })
+}
+
+/// The targets that a sender serves when `senders` divide `targets` among themselves: a run of them, or, where there
+/// are more senders than targets, one that several senders share.
+fn share_of(sender: usize, senders: usize, targets: usize) -> std::ops::Range<usize> {
+    let senders = senders.max(1);
+    if senders >= targets {
+        let target = sender * targets / senders;
+        return target..target + 1;
+    }
+    (sender * targets).div_ceil(senders)..((sender + 1) * targets).div_ceil(senders)
 }
 
 /// Batches in turn to all instances, starting with the one on the sender's worker.
 pub fn rebalance() -> PartitionerFactory {
     whole(Whole::RoundRobin)
+}
+
+/// Batches in turn to the sender's own share of the instances: with as many senders as receivers each serves one,
+/// with more receivers each serves several, with fewer several senders serve one.
+pub fn rescale() -> PartitionerFactory {
+    whole(Whole::Share)
+}
+
+/// Typed rows to instances drawn at random, each as likely as any other. The draw depends on the sender and on how
+/// many rows it has sent in this attempt alone, so that a simulation repeats it.
+pub fn shuffle<T: Data>() -> PartitionerFactory {
+    rows_by::<T, _, _>(|setup| {
+        let mut state = stable_hash(&(setup.worker as u64).to_le_bytes());
+        move |_: &T| {
+            // splitmix64 (Steele, Lea, Flood 2014)
+            state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+            let mut mixed = state;
+            mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+            mixed ^= mixed >> 31;
+            ((u128::from(mixed) * setup.targets as u128) >> 64) as usize
+        }
+    })
 }
 
 /// Every batch to instance 0.
@@ -227,7 +266,7 @@ mod tests {
     use eddyline_core::key::key_group_of;
 
     fn setup(targets: usize) -> PartitionerSetup {
-        PartitionerSetup { targets, max_parallelism: 128, worker: 1, rows_max: 4 }
+        PartitionerSetup { senders: 2, targets, max_parallelism: 128, worker: 1, rows_max: 4 }
     }
 
     fn run(partitioner: &mut dyn Partitioner, rows: std::ops::Range<u64>) -> Vec<(usize, Vec<u64>)> {
@@ -267,5 +306,38 @@ mod tests {
     fn whole_batches_go_round_or_to_the_first() {
         assert_eq!(run(rebalance()(setup(2)).as_mut(), 0..2), vec![(1, vec![0, 1])]);
         assert_eq!(run(global()(setup(2)).as_mut(), 0..1), vec![(0, vec![0])]);
+    }
+
+    #[test]
+    fn shares_cover_all_targets_evenly_and_are_the_instance_itself_where_numbers_are_equal() {
+        for senders in 1..9 {
+            for targets in 1..9 {
+                let mut served = vec![0usize; targets];
+                for sender in 0..senders {
+                    let share = share_of(sender, senders, targets);
+                    assert!(!share.is_empty() && share.len() <= targets.div_ceil(senders));
+                    assert!(senders != targets || share == (sender..sender + 1));
+                    share.for_each(|target| served[target] += 1);
+                }
+                assert!(served.iter().all(|count| (1..=senders.div_ceil(targets)).contains(count)));
+            }
+        }
+        let mut partitioner = rescale()(PartitionerSetup { worker: 1, ..setup(4) });
+        let targets: Vec<usize> = (0..4).map(|_| run(partitioner.as_mut(), 0..1)[0].0).collect();
+        assert!(targets.iter().all(|target| *target == 2 || *target == 3) && targets[0] != targets[1]);
+    }
+
+    #[test]
+    fn a_shuffle_is_even_and_repeats() {
+        let counts = || {
+            let mut counts = [0usize; 3];
+            let mut partitioner = shuffle::<u64>()(setup(3));
+            for (target, rows) in run(partitioner.as_mut(), 0..3_000) {
+                counts[target] += rows.len();
+            }
+            counts
+        };
+        assert!(counts().iter().all(|count| (900..1_100).contains(count)), "{:?}", counts());
+        assert_eq!(counts(), counts());
     }
 }

@@ -19,6 +19,16 @@ use std::rc::Rc;
 use std::sync::Arc;
 use timely::scheduling::Activator;
 
+/// The part of a worker's memory that operators share that keep their input until the end.
+pub const MANAGED_MEMORY_PERCENT: usize = 40;
+/// The least share of such an operator, bytes.
+const MANAGED_BYTES_MIN: usize = 16 << 10;
+
+/// The share of each of `operators` operators that keep their input until the end, in a worker of `memory_bytes`.
+pub(crate) fn managed_share(memory_bytes: usize, operators: usize) -> usize {
+    (memory_bytes / 100 * MANAGED_MEMORY_PERCENT / operators.max(1)).max(MANAGED_BYTES_MIN)
+}
+
 /// What bounds a worker; all derived from one memory number.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -88,6 +98,8 @@ pub(crate) struct WorkerShared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) services: Services,
     pub(crate) limits: Limits,
+    /// Memory of each operator that keeps its input until the end.
+    pub(crate) managed_bytes: usize,
     pub(crate) strict_order: bool,
     /// The newest tick announced; batches of later ticks wait.
     pub(crate) known_tick: Cell<Tick>,

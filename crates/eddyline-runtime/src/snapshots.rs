@@ -29,6 +29,10 @@ pub trait PartIo {
     fn poll(&mut self) -> Option<(CheckpointId, Result<()>)>;
     /// Bytes that were appended and are not written yet.
     fn bytes_waiting(&self) -> usize;
+    /// A chunk that has been written, to be filled again.
+    fn take_written(&mut self) -> Option<Vec<u8>> {
+        None
+    }
 }
 
 /// Bytes waiting for the disk above which encoding pauses.
@@ -176,6 +180,11 @@ impl Snapshots {
                     Ok(()) => active.stage = Stage::Preparing,
                     Err(error) => active.failed = Some(error),
                 }
+            }
+        }
+        while let Some(chunk) = self.io.take_written() {
+            if let Some(writer) = self.active.values_mut().find_map(|active| active.writer.as_mut()) {
+                writer.recycle(chunk);
             }
         }
         self.report(instances)

@@ -42,6 +42,12 @@ pub trait ManagedState {
     /// Names the operator, the state and the way out if the checkpoint is damaged or has another shape.
     fn restore(&mut self, source: &mut RestoreSource) -> Result<()>;
 
+    /// Keys of these stable hashes are about to be used one after the other: a state that is too large for the
+    /// processor's cache asks memory for all of them now. Some dozens at a time are worth it.
+    fn warm(&self, hashes: &[u64]) {
+        let _ = hashes;
+    }
+
     /// About how many bytes of memory the state occupies.
     fn memory_bytes(&self) -> usize;
 }

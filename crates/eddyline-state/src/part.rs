@@ -11,6 +11,11 @@ use std::collections::VecDeque;
 /// The most bytes in a chunk.
 pub const CHUNK_BYTES_MAX: usize = 1 << 20;
 
+/// Blocks shorter than this are copied rather than made chunks of their own.
+const BLOCK_BYTES_MIN: usize = 16 << 10;
+/// The most chunks that are kept to be filled again.
+const SPARE_CHUNKS_MAX: usize = 32;
+
 /// Collects the segments of one part file.
 #[derive(Debug)]
 pub struct PartWriter {
@@ -19,6 +24,8 @@ pub struct PartWriter {
     current: Vec<u8>,
     sealed_bytes: u64,
     segment: Option<OpenSegment>,
+    /// Chunks that were written and can be filled again.
+    spare: Vec<Vec<u8>>,
 }
 
 #[derive(Debug)]
@@ -47,6 +54,7 @@ impl PartWriter {
             current: Vec::new(),
             sealed_bytes: 0,
             segment: None,
+            spare: Vec::new(),
         }
     }
 
@@ -85,6 +93,23 @@ impl PartWriter {
         encode(&mut self.current);
         if self.current.len() >= CHUNK_BYTES_MAX {
             self.seal();
+        }
+    }
+
+    /// Appends bytes that were encoded before, without copying them if they are many.
+    pub fn append_block(&mut self, block: Vec<u8>) {
+        if block.len() < BLOCK_BYTES_MIN || block.len() > CHUNK_BYTES_MAX {
+            self.append(|out| out.extend_from_slice(&block));
+            return;
+        }
+        self.seal_current(Vec::new());
+        if let Some(segment) = &mut self.segment {
+            segment.checksum.update(&block);
+        }
+        self.sealed_bytes += block.len() as u64;
+        self.chunks.push_back(block);
+        if let Some(spare) = self.spare.pop() {
+            self.current = spare;
         }
     }
 
@@ -130,15 +155,35 @@ impl PartWriter {
     #[cold]
     fn seal(&mut self) {
         while self.current.len() >= CHUNK_BYTES_MAX {
-            let mut rest = Vec::with_capacity(CHUNK_BYTES_MAX + CHUNK_BYTES_MAX / 16);
+            let mut rest = self.spare.pop().unwrap_or_default();
+            rest.reserve(CHUNK_BYTES_MAX + CHUNK_BYTES_MAX / 16);
             rest.extend_from_slice(&self.current[CHUNK_BYTES_MAX..]);
             self.current.truncate(CHUNK_BYTES_MAX);
-            if let Some(segment) = &mut self.segment {
-                segment.checksum.update(&self.current[segment.summed..]);
-                segment.summed = 0;
-            }
-            self.sealed_bytes += CHUNK_BYTES_MAX as u64;
-            self.chunks.push_back(std::mem::replace(&mut self.current, rest));
+            self.seal_current(rest);
+        }
+    }
+
+    /// Makes what was appended so far a chunk, and goes on with `next`.
+    fn seal_current(&mut self, next: Vec<u8>) {
+        if let Some(segment) = &mut self.segment {
+            segment.checksum.update(&self.current[segment.summed..]);
+            segment.summed = 0;
+        }
+        let chunk = std::mem::replace(&mut self.current, next);
+        if chunk.is_empty() {
+            self.recycle(chunk);
+        } else {
+            self.sealed_bytes += chunk.len() as u64;
+            self.chunks.push_back(chunk);
+        }
+    }
+
+    /// Takes a chunk back whose bytes have been written, to be filled again: fresh memory costs more to get than to
+    /// fill.
+    pub fn recycle(&mut self, mut chunk: Vec<u8>) {
+        if chunk.capacity() >= CHUNK_BYTES_MAX && self.spare.len() < SPARE_CHUNKS_MAX {
+            chunk.clear();
+            self.spare.push(chunk);
         }
     }
 }
@@ -158,7 +203,11 @@ mod tests {
             for piece in (0..length).collect::<Vec<_>>().chunks(700_001) {
                 let bytes: Vec<u8> = piece.iter().map(|i| (i * 7 + number) as u8).collect();
                 whole.extend_from_slice(&bytes);
-                part.append(|out| out.extend_from_slice(&bytes));
+                if number % 2 == 0 {
+                    part.append_block(bytes);
+                } else {
+                    part.append(|out| out.extend_from_slice(&bytes));
+                }
             }
             segments.push(part.end_segment(SegmentKind::Base, 1).unwrap());
         }

@@ -128,9 +128,10 @@ impl Chain {
         self.segments.is_empty()
     }
 
-    /// Whether reading the deltas has become dearer than rewriting the base.
+    /// Whether reading the deltas at a restore has become dearer than rewriting the base now: half as much again as
+    /// the base, so that rewriting adds no more than two thirds to what is written anyway.
     pub(crate) fn wants_base(&self) -> bool {
-        self.delta_bytes > self.base_bytes || self.is_long()
+        self.delta_bytes > self.base_bytes + self.base_bytes / 2 || self.is_long()
     }
 
     /// Whether there are too many deltas.

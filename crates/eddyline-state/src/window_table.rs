@@ -8,6 +8,7 @@ mod restore;
 mod snapshot;
 
 use crate::segment::{Chain, Removals};
+use crate::table::CACHE_BYTES;
 use crate::table::entries::{Entries, Entry, FIRST_EPOCH};
 use eddyline_core::{Data, DataType, Key, KeyGroupRange, key_group_of};
 use eddyline_protocol::{StateDescriptor, StateKind};
@@ -63,7 +64,7 @@ struct Slot<K, V> {
 }
 
 /// Encodes the frozen value of an entry that is about to change, if the snapshot in flight still needs it.
-#[cold]
+#[inline(never)]
 fn copy_frozen<K: Data, V: Data>(
     snapshots: &mut VecDeque<Snapshot>,
     placement: Placement,
@@ -139,12 +140,27 @@ impl<K: Key, V: Data> NamespacedTable<K, V> {
         slot
     }
 
+    #[inline]
     fn find_slot(&self, namespace: i64) -> Option<usize> {
         let (last, slot) = self.last;
         if last == namespace && slot < self.slots.len() {
             return Some(slot);
         }
         self.slots_by_namespace.get(&namespace).copied()
+    }
+
+    /// Whether `namespace` is so large that accesses to it wait for memory.
+    #[inline]
+    pub fn outgrows_cache(&self, namespace: i64) -> bool {
+        self.find_slot(namespace).is_some_and(|slot| self.slots[slot].entries.allocated_bytes() > CACHE_BYTES)
+    }
+
+    /// Brings the entries of `hashes` in `namespace` into the cache, before they are accessed one after the other;
+    /// worth it for some dozens of keys at a time, and only where [`NamespacedTable::outgrows_cache`].
+    pub fn warm(&self, namespace: i64, hashes: impl Iterator<Item = u64>) {
+        if let Some(slot) = self.find_slot(namespace) {
+            self.slots[slot].entries.warm(hashes);
+        }
     }
 
     /// The value of `key` in `namespace`, made by `make` if there is none, to be changed: it counts as changed

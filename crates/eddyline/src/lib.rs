@@ -7,6 +7,7 @@
 //! nothing here knows of Timely, threads or networks.
 
 pub mod async_call;
+pub mod dataset;
 mod environment;
 mod execution;
 pub mod function;
@@ -15,6 +16,7 @@ mod operators;
 mod side_output;
 pub mod sink;
 pub mod source;
+mod spill;
 mod state;
 mod state_ttl;
 pub mod stream;
@@ -24,29 +26,35 @@ mod timers;
 mod watermark;
 pub mod window;
 
+pub use dataset::DataSet;
 pub use eddyline_core::{
     Clock, Data, Error, ErrorKind, EventTime, Key, ManualClock, Record, Result, SystemClock, WATERMARK_MAX,
     WATERMARK_MIN,
 };
 pub use eddyline_protocol::{CheckpointId, RestartStrategy, StopMode};
+pub use eddyline_protocol::{MetricReport, MetricValue};
+pub use eddyline_runtime::accumulators::{self, Summand};
 pub use eddyline_runtime::attempt::{JobControl, JobHandle, JobOptions, JobReport, JobStatus};
 pub use eddyline_runtime::graph::{JobGraph, NodeSpec};
+pub use eddyline_runtime::metrics;
 pub use eddyline_runtime::{InstanceInfo, Operator, OperatorContext, Progress, SourceStatus, Stateful};
 pub use eddyline_state::{
     Accumulator, AggregatingState, BroadcastState, ListState, ManagedState, MapState, OperatorListState,
     ReducingState, StateTtlConfig, StateVisibility, TtlTimeDomain, TtlUpdateType, ValueState,
 };
-pub use environment::{Environment, Options};
+pub use environment::{Environment, Options, Parameters};
 pub use function::{
     BroadcastContext, BroadcastHandle, BroadcastOpenContext, BroadcastProcessFunction, BroadcastReadContext,
-    BroadcastReader, Collector, KeyedBroadcastProcessFunction, KeyedContext, KeyedOpenContext,
-    KeyedProcessFunction, OutputTag, TimeDomain,
+    BroadcastReader, CoFlatMapFunction, CoMapFunction, CoProcessFunction, Collector, FilterFunction,
+    FlatMapFunction, KeyedBroadcastProcessFunction, KeyedCoProcessFunction, KeyedContext, KeyedOpenContext,
+    KeyedProcessFunction, MapFunction, OperatorList, OperatorMap, OutputTag, ProcessContext, ProcessFunction,
+    RuntimeContext, TimeDomain,
 };
 pub use operators::ProcessingTimersAtEnd;
 pub use sink::{CollectHandle, SinkFunction};
 pub use source::{DataGenerator, SplitSource};
 pub use state_ttl::TtlStates;
-pub use stream::{DataStream, KeyedStream};
+pub use stream::{DataStream, KeyedStream, Ties};
 pub use watermark::{WatermarkGenerator, WatermarkOutput, WatermarkStrategy};
 
 /// What `#[derive(Data)]` refers to.

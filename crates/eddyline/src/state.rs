@@ -11,43 +11,54 @@ use std::rc::Rc;
 /// Names with this prefix are the operators' own.
 const RESERVED_PREFIX: &str = "__";
 
-/// States by name, in the order in which they were declared.
+/// States by name, in the order in which they were declared. Clones are the same states: the operator shows to the
+/// runtime what its function declares.
+#[derive(Clone, Default)]
+pub(crate) struct States(Rc<RefCell<Declared>>);
+
 #[derive(Default)]
-pub(crate) struct States {
+struct Declared {
     names: Vec<String>,
     states: Vec<Rc<RefCell<dyn ManagedState>>>,
+    /// What is declared now would miss what the checkpoint holds for it.
+    sealed: bool,
 }
 
 impl States {
     /// Takes in a state that was declared under `name`.
-    pub(crate) fn declare(&mut self, name: &str, state: Rc<RefCell<dyn ManagedState>>) -> Result<()> {
+    pub(crate) fn declare(&self, name: &str, state: Rc<RefCell<dyn ManagedState>>) -> Result<()> {
         if name.starts_with(RESERVED_PREFIX) {
             return Err(Error::config(format!("a state cannot be called `{name}`"))
                 .with_hint("names that begin with `__` are reserved"));
         }
-        if self.names.iter().any(|known| known == name) {
+        let mut declared = self.0.borrow_mut();
+        if declared.sealed {
+            return Err(Error::user(format!("the state `{name}` is declared too late"))
+                .with_hint("declare states in `open`, keep the handle and use it later"));
+        }
+        if declared.names.iter().any(|known| known == name) {
             return Err(Error::config(format!("the state `{name}` is declared twice")).with_hint(
                 "give each state of an operator a name of its own; clone the handle to share it",
             ));
         }
-        self.names.push(name.to_owned());
-        self.states.push(state);
+        declared.names.push(name.to_owned());
+        declared.states.push(state);
         Ok(())
     }
 
-    /// An error if a state of that name is declared already.
-    pub(crate) fn check_free(&self, name: &str) -> Result<()> {
-        if self.names.iter().any(|known| known == name) {
-            return Err(Error::config(format!("the state `{name}` is declared twice")).with_hint(
-                "give each state of an operator a name of its own; clone the handle to share it",
-            ));
-        }
-        Ok(())
+    /// `open` is over.
+    pub(crate) fn seal(&self) {
+        self.0.borrow_mut().sealed = true;
+    }
+
+    /// Tells all states that the keys of these hashes are about to be used.
+    pub(crate) fn warm(&self, hashes: &[u64]) {
+        self.0.borrow().states.iter().for_each(|state| state.borrow().warm(hashes));
     }
 
     /// Shows all states in order.
     pub(crate) fn visit(&self, visit: &mut dyn FnMut(&mut dyn ManagedState) -> Result<()>) -> Result<()> {
-        self.states.iter().try_for_each(|state| visit(&mut *state.borrow_mut()))
+        self.0.borrow().states.iter().try_for_each(|state| visit(&mut *state.borrow_mut()))
     }
 }
 
@@ -90,7 +101,7 @@ impl<K: Key> KeyedStates<K> {
 
 /// Declares a state that is equal in all instances.
 pub(crate) fn declare_broadcast<K: Data + Ord, V: Data>(
-    states: &mut States,
+    states: &States,
     name: &str,
     info: &InstanceInfo,
 ) -> Result<Rc<RefCell<BroadcastState<K, V>>>> {
@@ -106,7 +117,7 @@ mod tests {
     #[test]
     fn names_are_unique_and_not_reserved() {
         let state = |name: &str| Rc::new(RefCell::new(BroadcastState::<u8, u8>::new(name, 0)));
-        let mut states = States::default();
+        let states = States::default();
         states.declare("a", state("a")).unwrap();
         assert!(states.declare("a", state("a")).unwrap_err().message().contains("declared twice"));
         assert!(states.declare("__a", state("__a")).is_err());
@@ -117,5 +128,7 @@ mod tests {
         });
         visited.unwrap();
         assert_eq!(seen, ["a"]);
+        states.clone().seal();
+        assert!(states.declare("b", state("b")).unwrap_err().message().contains("too late"));
     }
 }

@@ -104,7 +104,8 @@ impl<K: Key> KeyedOpenContext<'_, K> {
     /// }
     /// ```
     pub fn time_to_live(&mut self, config: StateTtlConfig) -> TtlStates<'_, K> {
-        TtlStates { info: self.info, clock: self.clock, states: self.states, config }
+        let (info, clock) = (self.runtime.info(), self.runtime.clock());
+        TtlStates { info, clock, states: self.states, config }
     }
 }
 
@@ -114,7 +115,7 @@ impl<K: Key> BroadcastOpenContext<'_, K> {
     /// # Errors
     /// Of kind `Config`, if the other side is not keyed.
     pub fn time_to_live(&mut self, config: StateTtlConfig) -> Result<TtlStates<'_, K>> {
-        let (info, clock) = (self.info, self.clock);
+        let (info, clock) = (self.runtime.info(), self.runtime.clock());
         match &mut self.keyed {
             Some(states) => Ok(TtlStates { info, clock, states, config }),
             None => Err(eddyline_core::Error::config("there is no key for states with a time to live")

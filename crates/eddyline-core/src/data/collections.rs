@@ -133,10 +133,9 @@ impl<T: Data, const N: usize> Data for [T; N] {
     fn schema() -> DataType {
         DataType::Tuple((0..N).map(|_| T::schema()).collect())
     }
+    #[inline]
     fn encode(&self, out: &mut Vec<u8>) {
-        for item in self {
-            item.encode(out);
-        }
+        T::encode_array(self, out);
     }
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let mut items = Vec::with_capacity(N);

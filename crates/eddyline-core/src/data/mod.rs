@@ -113,6 +113,15 @@ pub trait Data: Clone + Send + 'static + Sized {
         }
     }
 
+    /// Appends the items of an array one after the other; lets numbers ask for their room once.
+    #[doc(hidden)]
+    #[inline]
+    fn encode_array<const N: usize>(items: &[Self; N], out: &mut Vec<u8>) {
+        for item in items {
+            item.encode(out);
+        }
+    }
+
     /// Reads the elements of a sequence whose count has been read and checked.
     #[doc(hidden)]
     fn decode_elements(count: usize, input: &mut Reader<'_>) -> Result<Vec<Self>, DecodeError> {

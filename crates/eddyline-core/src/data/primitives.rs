@@ -43,6 +43,16 @@ macro_rules! integers {
             }
             #[inline]
             fn stable_hash(&self) -> u64 { stable_hash(&self.to_le_bytes()) }
+            #[inline]
+            fn encode_array<const N: usize>(items: &[Self; N], out: &mut Vec<u8>) {
+                let mut bytes = [[0; size_of::<Self>()]; N];
+                let mut index = 0;
+                while index < N {
+                    bytes[index] = items[index].to_le_bytes();
+                    index += 1;
+                }
+                out.extend_from_slice(bytes.as_flattened());
+            }
             $($block!();)?
         }
     )*};

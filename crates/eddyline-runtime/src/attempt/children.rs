@@ -8,6 +8,7 @@ use super::options::JobOptions;
 use super::process::{self, HeartbeatStop, ProcessSpec, heartbeat};
 use super::shell::Event;
 use super::status::JobStatus;
+use crate::accumulators::AccumulatorResults;
 use crate::graph::Job;
 use crate::worker::Restored;
 use eddyline_core::{Error, Result};
@@ -41,10 +42,17 @@ pub(crate) struct Children {
     pids: Arc<Mutex<BTreeMap<ProcessIndex, rustix::process::Pid>>>,
     outboxes: Arc<Mutex<BTreeMap<ProcessIndex, Sender<Envelope<ToWorker>>>>>,
     progress: Arc<Mutex<BTreeMap<ProcessIndex, ProgressReport>>>,
+    listeners: Listeners,
     accepting: Arc<AtomicBool>,
     job: String,
     attempt: AttemptId,
 }
+
+/// The threads that listen to children, by process: nothing is ever sent, a receiver tells when its thread has ended.
+type Listeners = Arc<Mutex<BTreeMap<ProcessIndex, Receiver<()>>>>;
+
+/// How long the end of a process waits for the last that it said to be heard.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What the threads that talk to children share.
 #[derive(Clone)]
@@ -52,6 +60,7 @@ struct Talk {
     events: Sender<Event>,
     progress: Arc<Mutex<BTreeMap<ProcessIndex, ProgressReport>>>,
     outboxes: Arc<Mutex<BTreeMap<ProcessIndex, Sender<Envelope<ToWorker>>>>>,
+    listeners: Listeners,
     accepting: Arc<AtomicBool>,
 }
 
@@ -95,12 +104,14 @@ impl Children {
             events: events.clone(),
             progress: Arc::default(),
             outboxes: Arc::default(),
+            listeners: Arc::default(),
             accepting: Arc::new(AtomicBool::new(true)),
         };
         let children = Children {
             pids: Arc::default(),
             outboxes: talk.outboxes.clone(),
             progress: talk.progress.clone(),
+            listeners: talk.listeners.clone(),
             accepting: talk.accepting.clone(),
             job: job.graph.name.clone(),
             attempt,
@@ -144,7 +155,7 @@ impl Children {
             .stdin(Stdio::null());
         secret.pass_to(&mut command, SECRET);
         let attempt = self.attempt;
-        let (pids, events) = (self.pids.clone(), events.clone());
+        let (pids, listeners, events) = (self.pids.clone(), self.listeners.clone(), events.clone());
         match command.spawn() {
             Ok(mut child) => {
                 if let Some(pid) = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw) {
@@ -153,6 +164,9 @@ impl Children {
                 spawn_thread("child", move || {
                     let exit = wait_for(&mut child);
                     locked(&pids).remove(&process);
+                    // What the process said last, accumulators above all, must be heard before its end.
+                    let listener = locked(&listeners).remove(&process);
+                    let _ = listener.map(|ended| ended.recv_timeout(LAST_WORDS));
                     let _ = events.send(Event::Exit(attempt, process, exit));
                 })
             }
@@ -188,7 +202,10 @@ impl Children {
     /// What the processes said with their last heartbeats.
     pub(crate) fn status(&self) -> JobStatus {
         let progress = locked(&self.progress);
+        let parts = progress.values().flat_map(|report| report.accumulators.iter().cloned().map(Arc::new));
         JobStatus {
+            metrics: progress.values().flat_map(|report| report.metrics.iter().cloned()).collect(),
+            accumulators: AccumulatorResults::new(parts.collect()),
             records_in: progress.values().map(|report| report.records_in).sum(),
             records_out: progress.values().map(|report| report.records_out).sum(),
             watermark: progress.values().map(|report| report.watermark).min().unwrap_or(i64::MIN),
@@ -252,7 +269,10 @@ fn talk_with(process: ProcessIndex, link: ControlLink, talk: &Talk) -> Result<()
         }
     })?;
     let (events, progress) = (talk.events.clone(), talk.progress.clone());
+    let (listening, ended) = channel::<()>();
+    locked(&talk.listeners).insert(process, ended);
     spawn_thread("from-child", move || {
+        let _listening = listening;
         while let Ok(Some(envelope)) = receiver.recv::<Envelope<FromWorker>>() {
             if let FromWorker::Heartbeat { progress: report, .. } = &envelope.message {
                 locked(&progress).insert(process, report.clone());

@@ -15,6 +15,7 @@ mod storage;
 pub use options::JobOptions;
 pub use status::JobStatus;
 
+use crate::accumulators::JobAccumulator;
 use crate::graph::Job;
 use crate::supervisor::{JobOutcome, Supervisor, SupervisorConfig};
 use eddyline_core::{Error, Result};
@@ -29,6 +30,16 @@ use std::thread::JoinHandle;
 pub struct JobReport {
     /// The last status.
     pub status: JobStatus,
+}
+
+impl JobReport {
+    /// What the functions of the job have added to the accumulator `name`; none if no operator has one of that name.
+    ///
+    /// # Errors
+    /// If it is of another type.
+    pub fn accumulator<A: JobAccumulator>(&self, name: &str) -> Result<Option<A>> {
+        self.status.accumulators.get(name)
+    }
 }
 
 /// A job that runs.

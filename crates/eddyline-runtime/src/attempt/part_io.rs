@@ -24,6 +24,8 @@ pub(crate) struct ThreadedPartIo {
     commands: Sender<Command>,
     outcomes: Receiver<(CheckpointId, Result<()>)>,
     waiting: Arc<AtomicUsize>,
+    /// Chunks come back as they are written; as many as can wait to be written can be here.
+    written: Receiver<Vec<u8>>,
 }
 
 impl ThreadedPartIo {
@@ -39,6 +41,7 @@ impl ThreadedPartIo {
     ) -> Result<Self> {
         let (commands, receiver) = channel();
         let (sender, outcomes) = channel();
+        let (written_sender, written) = channel();
         let waiting = Arc::new(AtomicUsize::new(0));
         let writer = Writer {
             store: store.clone(),
@@ -46,12 +49,13 @@ impl ThreadedPartIo {
             worker,
             files: BTreeMap::new(),
             waiting: waiting.clone(),
+            written: written_sender,
         };
         std::thread::Builder::new()
             .name(format!("eddyline:part-{worker}"))
             .spawn(move || writer.run(&receiver, &sender, &owner))
             .map_err(|error| Error::internal(format!("cannot start a thread: {error}")))?;
-        Ok(ThreadedPartIo { store, attempt, worker, commands, outcomes, waiting })
+        Ok(ThreadedPartIo { store, attempt, worker, commands, outcomes, waiting, written })
     }
 }
 
@@ -76,6 +80,10 @@ impl PartIo for ThreadedPartIo {
     fn bytes_waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
     }
+
+    fn take_written(&mut self) -> Option<Vec<u8>> {
+        self.written.try_recv().ok()
+    }
 }
 
 struct Writer {
@@ -85,6 +93,7 @@ struct Writer {
     /// Files that are open, or what went wrong with them.
     files: BTreeMap<CheckpointId, Result<PartFile>>,
     waiting: Arc<AtomicUsize>,
+    written: Sender<Vec<u8>>,
 }
 
 impl Writer {
@@ -99,6 +108,7 @@ impl Writer {
                 Command::Append(checkpoint, chunk) => {
                     self.append(checkpoint, &chunk);
                     self.waiting.fetch_sub(chunk.len(), Ordering::Relaxed);
+                    let _ = self.written.send(chunk);
                     owner.unpark();
                 }
                 Command::Finish(checkpoint) => {

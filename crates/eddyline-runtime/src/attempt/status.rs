@@ -1,10 +1,11 @@
 //! What is known of a running job, for displays, metrics and heartbeats.
 
+use crate::accumulators::AccumulatorResults;
 use crate::latency::LatencyHistogram;
 use crate::watchdog::Watchdog;
 use crate::worker::WorkerStatus;
 use eddyline_core::{Clock, EventTime};
-use eddyline_protocol::{ProgressReport, WorkerActivity};
+use eddyline_protocol::{AccumulatorPart, MetricReport, MetricValue, ProgressReport, WorkerActivity};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Where the workers of a process say how they are.
@@ -68,6 +69,11 @@ impl StatusBoard {
             records_out: statuses.iter().map(|status| status.records_out).sum(),
             workers: activities.collect(),
             held_by: stalls.into_iter().next(),
+            metrics: statuses.iter().flat_map(|status| status.metrics.iter().cloned()).collect(),
+            accumulators: statuses
+                .iter()
+                .flat_map(|status| status.accumulators.iter().map(|part| AccumulatorPart::clone(part)))
+                .collect(),
         }
     }
 }
@@ -93,13 +99,20 @@ pub struct JobStatus {
     pub workers: Vec<WorkerStatus>,
     /// What the job waits for, if it does.
     pub held_by: Option<String>,
+    /// The metrics that functions keep, of all instances.
+    pub metrics: Vec<MetricReport>,
+    /// What functions have added up; exact, whatever failed on the way.
+    pub accumulators: AccumulatorResults,
 }
 
 impl JobStatus {
-    pub(crate) fn of_workers(workers: Vec<WorkerStatus>) -> Self {
+    pub(crate) fn of_workers(mut workers: Vec<WorkerStatus>) -> Self {
         let mut latency = LatencyHistogram::default();
-        for worker in &workers {
+        let (mut metrics, mut accumulators) = (Vec::new(), Vec::new());
+        for worker in &mut workers {
             latency.merge(&worker.latency);
+            metrics.append(&mut worker.metrics);
+            accumulators.append(&mut worker.accumulators);
         }
         JobStatus {
             records_in: workers.iter().map(|worker| worker.records_in).sum(),
@@ -107,8 +120,21 @@ impl JobStatus {
             watermark: workers.iter().map(|worker| worker.watermark).min().unwrap_or(EventTime::MIN),
             latency,
             workers,
+            metrics,
+            accumulators: AccumulatorResults::new(accumulators),
             ..JobStatus::default()
         }
+    }
+
+    /// A counter or meter that functions keep, summed up over all instances of the operators that have one of that
+    /// name.
+    pub fn counter(&self, name: &str) -> u64 {
+        let counts =
+            self.metrics.iter().filter(|metric| metric.name == name).map(|metric| match metric.value {
+                MetricValue::Counter(count) | MetricValue::Meter { count, .. } => count,
+                MetricValue::Gauge(_) | MetricValue::Histogram { .. } => 0,
+            });
+        counts.sum()
     }
 
     /// Late records over all operators.

@@ -23,6 +23,8 @@ pub struct NodeSpec {
     pub uses_watermarks: bool,
     /// Whether it generates watermarks for what follows it.
     pub generates_watermarks: bool,
+    /// Whether it keeps its input until the end, with a share of the worker's memory for it.
+    pub holds_input: bool,
 }
 
 impl NodeSpec {
@@ -35,6 +37,7 @@ impl NodeSpec {
             outputs: 1,
             uses_watermarks: false,
             generates_watermarks: false,
+            holds_input: false,
         }
     }
 
@@ -49,6 +52,14 @@ impl NodeSpec {
     #[must_use]
     pub fn generating_watermarks(mut self) -> Self {
         self.generates_watermarks = true;
+        self
+    }
+
+    /// The same node, keeping its input until the end: it gets a share of the worker's memory for that (see
+    /// [`OperatorContext::managed_memory_bytes`](crate::OperatorContext::managed_memory_bytes)).
+    #[must_use]
+    pub fn holding_input(mut self) -> Self {
+        self.holds_input = true;
         self
     }
 
@@ -206,6 +217,7 @@ impl JobBuilder {
             outputs: spec.outputs,
             uses_watermarks: spec.uses_watermarks,
             generates_watermarks: spec.generates_watermarks,
+            holds_input: spec.holds_input,
             chain: Vec::new(),
             loop_id,
         });

@@ -62,6 +62,8 @@ fn word(partitioning: Partitioning) -> &'static str {
         Partitioning::Forward => "forward",
         Partitioning::Hash => "hash",
         Partitioning::Rebalance => "rebalance",
+        Partitioning::Rescale => "rescale",
+        Partitioning::Shuffle => "shuffle",
         Partitioning::Broadcast => "broadcast",
         Partitioning::Global => "global",
         Partitioning::Custom => "custom",

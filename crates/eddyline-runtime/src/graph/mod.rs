@@ -49,6 +49,10 @@ pub enum Partitioning {
     Hash,
     /// Evenly, batch by batch.
     Rebalance,
+    /// Evenly, batch by batch, to some of the instances: each sender serves its own share of them.
+    Rescale,
+    /// Record by record, to instances drawn at random.
+    Shuffle,
     /// To all instances.
     Broadcast,
     /// To instance 0.
@@ -76,6 +80,9 @@ pub struct Node {
     pub uses_watermarks: bool,
     /// Whether it generates watermarks for what follows it.
     pub generates_watermarks: bool,
+    /// Whether it keeps its input until the end, with a share of the worker's memory for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub holds_input: bool,
     /// The names of the stages fused into it, in order, if it is a chain.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub chain: Vec<String>,

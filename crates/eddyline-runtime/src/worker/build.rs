@@ -12,7 +12,7 @@ use crate::operator_task::{OperatorTask, PullInput, TaskInput};
 use crate::outputs::{NoEmitter, OutEdge, Outputs, ReportContainer, downgrade};
 use crate::packet::Packet;
 use crate::partition::PartitionerSetup;
-use crate::shared::{CutLog, WorkerShared};
+use crate::shared::{CutLog, WorkerShared, managed_share};
 use crate::snapshots::{PartIo, Snapshots};
 use crate::source_task::SourceTask;
 use crate::stages::Chain;
@@ -146,6 +146,7 @@ pub(crate) fn make_shared(
     if config.on_event {
         limits.batch_rows = 1;
     }
+    let holders = config.job.graph.nodes.iter().filter(|node| node.holds_input).count();
     let mut loops = BTreeMap::new();
     for node in config.job.graph.nodes.iter().filter(|node| node.kind == NodeKind::LoopHead) {
         loops.insert(node.loop_id.unwrap_or_default(), Rc::new(LoopEnds::default()));
@@ -156,6 +157,7 @@ pub(crate) fn make_shared(
         clock: config.clock.clone(),
         services: config.services.clone(),
         limits,
+        managed_bytes: managed_share(limits.memory_bytes, holders),
         strict_order: config.on_event,
         known_tick: Cell::new(start),
         cuts: RefCell::new(CutLog::default()),
@@ -233,6 +235,7 @@ impl<'s> Builder<'_, 's> {
             let pact = ExchangePact {
                 partitioner: spec.partitioner.clone(),
                 setup: PartitionerSetup {
+                    senders: self.instances_of(&self.job.graph.nodes[edge.from]) as usize,
                     targets: self.instances_of(node) as usize,
                     max_parallelism: self.job.graph.max_parallelism,
                     worker: self.shared.worker,

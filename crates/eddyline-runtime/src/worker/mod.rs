@@ -4,6 +4,7 @@ mod build;
 
 pub(crate) use build::make_shared;
 
+use crate::accumulators::ACCUMULATOR_BYTES_MAX;
 #[cfg(feature = "simulation")]
 use crate::context::InstanceInfo;
 use crate::driver::Driver;
@@ -16,7 +17,9 @@ use crate::shared::{Limits, WorkerShared};
 use crate::snapshots::PartIo;
 use crate::watchdog::Watchdog;
 use eddyline_core::{Clock, Error, EventTime, Result, Tick, WATERMARK_MAX};
-use eddyline_protocol::{CheckpointId, FailureReport, FromWorker, Manifest, ToWorker};
+use eddyline_protocol::{
+    AccumulatorPart, CheckpointId, FailureReport, FromWorker, Manifest, MetricReport, ToWorker,
+};
 use eddyline_state::SegmentReader;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -98,6 +101,10 @@ pub struct WorkerStatus {
     pub state_bytes: usize,
     /// Late records, by operator name.
     pub late: Vec<(String, u64)>,
+    /// The metrics that functions keep.
+    pub metrics: Vec<MetricReport>,
+    /// What instances have added to accumulators.
+    pub accumulators: Vec<Arc<AccumulatorPart>>,
 }
 
 /// A worker that runs.
@@ -340,6 +347,17 @@ impl WorkerRun {
             let late = instance.metrics.late.get();
             (late > 0).then(|| (instance.info.name.to_string(), late))
         });
+        let now = self.shared.clock.monotonic_micros();
+        let metrics = instances.iter().flat_map(|instance| {
+            let instance = instance.borrow();
+            instance.user_metrics.report(&instance.info, now)
+        });
+        let accumulators = instances.iter().flat_map(|instance| {
+            let instance = instance.borrow();
+            instance.accumulators.report(&instance.info)
+        });
+        let accumulators: Vec<_> = accumulators.collect();
+        self.check_accumulators(&accumulators);
         WorkerStatus {
             tick: self.shared.known_tick.get(),
             watermark: table.latest_minimum(&table.nodes()),
@@ -351,6 +369,27 @@ impl WorkerRun {
             waiting_bytes: self.shared.stash.bytes() + self.shared.kept.bytes(),
             state_bytes: self.state_bytes(),
             late: late.collect(),
+            metrics: metrics.collect(),
+            accumulators,
+        }
+    }
+
+    /// Accumulators travel with each heartbeat: those that grow with the data end the job with a word on why.
+    fn check_accumulators(&self, parts: &[Arc<AccumulatorPart>]) {
+        let bytes: usize = parts.iter().map(|part| part.bytes.len()).sum();
+        if bytes <= ACCUMULATOR_BYTES_MAX {
+            return;
+        }
+        if let Some(biggest) = parts.iter().max_by_key(|part| part.bytes.len()) {
+            let limit = ACCUMULATOR_BYTES_MAX >> 10;
+            let error = Error::memory(format!(
+                "the accumulators of worker {} have {} KiB, more than {limit} KiB",
+                self.shared.worker,
+                bytes >> 10
+            ))
+            .with_detail(format!("most of it is `{}` of operator `{}`", biggest.name, biggest.uid))
+            .with_hint("accumulators are for a few figures: write what grows with the data to a sink");
+            self.shared.fail_with(&error);
         }
     }
 

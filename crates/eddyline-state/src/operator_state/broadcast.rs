@@ -52,6 +52,11 @@ impl<K: Data + Ord, V: Data> BroadcastState<K, V> {
         self.entries.iter()
     }
 
+    /// The entries whose keys lie in `range`, in key order.
+    pub fn range(&self, range: impl std::ops::RangeBounds<K>) -> impl DoubleEndedIterator<Item = (&K, &V)> {
+        self.entries.range(range)
+    }
+
     /// The number of entries.
     pub fn len(&self) -> usize {
         self.entries.len()

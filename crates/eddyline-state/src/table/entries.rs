@@ -33,6 +33,9 @@ const WRITTEN: u32 = 3;
 /// Tables up to this length are scanned for changes rather than listed: cheaper, and no allocation.
 const SCANNED_LENGTH: usize = 16;
 
+/// How many listed entries are asked for at once.
+const WARMED_POSITIONS: usize = 64;
+
 /// What an entry keeps of its key's stable hash.
 pub(crate) trait StoredHash: Copy + Eq {
     /// The part of `hash` to keep.
@@ -66,7 +69,8 @@ impl StoredHash for u64 {
     }
 }
 
-/// A key, its value, and when they last changed.
+/// A key, its value, and when they last changed: what every access looks at lies together, at the front.
+#[repr(C)]
 pub(crate) struct Entry<H, K, V> {
     pub(crate) hash: H,
     pub(crate) epoch: u32,
@@ -208,6 +212,19 @@ impl<H: StoredHash, K: Data + Eq, V> Entries<H, K, V> {
         let hash = H::of(hash);
         let found = self.table.find(hash.table_hash(), |entry| same(entry, hash, key));
         found.map(|entry| &entry.value)
+    }
+
+    /// Brings what accesses by `hashes` are going to touch into the cache.
+    ///
+    /// Accesses that follow one another each wait for memory, as what is done with one entry fills the processor's
+    /// window before the next access begins. These loads depend on nothing, so that many are on their way at once.
+    pub(crate) fn warm(&self, hashes: impl Iterator<Item = u64>) {
+        let mut seen = 0;
+        for hash in hashes {
+            let candidate = self.table.iter_hash(H::of(hash).table_hash()).next();
+            seen ^= candidate.map_or(0, |entry| entry.epoch);
+        }
+        std::hint::black_box(seen);
     }
 
     /// The value of `key`, about to be changed; `copy` is shown the entry as it was frozen, if it changes for the
@@ -372,19 +389,32 @@ impl<H: StoredHash, K: Data + Eq, V> Entries<H, K, V> {
         };
         let mut passed = 0;
         while at < end && *budget > 0 {
-            let index = list.map_or(at, |list| list[at] as usize);
-            at += 1;
-            match self.table.get_bucket_mut(index) {
-                Some(entry) if frozen.needs(entry.epoch) => {
-                    write(entry);
-                    entry.epoch = frozen.epoch + WRITTEN;
-                    *budget -= 1;
+            let chunk = at..end.min(at + WARMED_POSITIONS);
+            if let Some(list) = list {
+                // Listed entries lie anywhere: ask for all of them before waiting for the first.
+                let epochs = list[chunk.clone()]
+                    .iter()
+                    .map(|index| self.table.get_bucket(*index as usize).map_or(0, |entry| entry.epoch));
+                std::hint::black_box(epochs.fold(0, |seen, epoch| seen ^ epoch));
+            }
+            for position in chunk {
+                if *budget == 0 {
+                    break;
                 }
-                // Passing over a bucket is work too, about an eighth of writing an entry.
-                _ => {
-                    passed += 1;
-                    if passed % 8 == 0 {
+                let index = list.map_or(position, |list| list[position] as usize);
+                at += 1;
+                match self.table.get_bucket_mut(index) {
+                    Some(entry) if frozen.needs(entry.epoch) => {
+                        write(entry);
+                        entry.epoch = frozen.epoch + WRITTEN;
                         *budget -= 1;
+                    }
+                    // Passing over a bucket is work too, about an eighth of writing an entry.
+                    _ => {
+                        passed += 1;
+                        if passed % 8 == 0 {
+                            *budget -= 1;
+                        }
                     }
                 }
             }

@@ -21,6 +21,11 @@ pub(crate) use sweep::SweepCursor;
 /// How many entries are measured to estimate the heap memory of all.
 const SAMPLED_ENTRIES: usize = 256;
 
+/// A table larger than this is not expected to be in a processor's cache: about the second level's size.
+pub(crate) const CACHE_BYTES: usize = 1 << 20;
+/// Every how manieth group is looked at to tell the size of a table: keys are spread evenly.
+const SIZED_GROUPS: usize = 16;
+
 /// A map from keys to values that is partitioned by key group and can be frozen while it is used.
 ///
 /// All methods that take a `hash` expect [`Data::stable_hash`] of the key, which the caller has at hand from the
@@ -57,8 +62,9 @@ struct GroupRecord {
     chain: Chain,
 }
 
-/// Encodes the frozen value of an entry that is about to change, if a snapshot in flight still needs it.
-#[cold]
+/// Encodes the frozen value of an entry that is about to change, if a snapshot in flight still needs it. Not marked as
+/// cold: while a snapshot is written this is on the way of most changes, and has to be fast.
+#[inline(never)]
 fn copy_frozen<K: Data, V: Data>(
     record: &mut GroupRecord,
     entry: &Entry<u32, K, V>,
@@ -122,6 +128,23 @@ impl<K: Key, V: Data> KeyedTable<K, V> {
             None => hash % u64::from(self.max_parallelism),
         };
         (group as KeyGroup).wrapping_sub(self.range.start) as usize
+    }
+
+    /// Brings the entries of `hashes` into the cache, before they are accessed one after the other; worth it for some
+    /// dozens of keys at a time, and only where [`KeyedTable::outgrows_cache`].
+    pub fn warm(&self, hashes: &[u64]) {
+        for hash in hashes {
+            if let Some(group) = self.groups.get(self.index_of(*hash)) {
+                group.entries.warm(std::iter::once(*hash));
+            }
+        }
+    }
+
+    /// Whether the table is so large that accesses to it wait for memory.
+    pub fn outgrows_cache(&self) -> bool {
+        let sampled: usize =
+            self.groups.iter().step_by(SIZED_GROUPS).map(|group| group.entries.allocated_bytes()).sum();
+        sampled > CACHE_BYTES / SIZED_GROUPS
     }
 
     /// The value of `key`.

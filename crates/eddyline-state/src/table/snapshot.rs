@@ -22,8 +22,48 @@ const COMPACTED_SHARE: usize = 8;
 pub(super) struct GroupCopy {
     pub(super) frozen: Frozen,
     removals: Removals,
-    encoded: Vec<u8>,
+    encoded: Blocks,
     entries: u64,
+}
+
+/// Encoded entries in blocks: what grows without bound must neither be moved nor be copied as it grows.
+#[derive(Default)]
+struct Blocks {
+    full: Vec<Vec<u8>>,
+    full_bytes: usize,
+    current: Vec<u8>,
+}
+
+/// From so many bytes on a block is full.
+const BLOCK_BYTES: usize = 32 << 10;
+
+impl Blocks {
+    /// Lets `encode` append an entry.
+    #[inline]
+    fn append(&mut self, encode: impl FnOnce(&mut Vec<u8>) -> bool) -> bool {
+        let written = encode(&mut self.current);
+        if self.current.len() >= BLOCK_BYTES {
+            self.turn();
+        }
+        written
+    }
+
+    #[cold]
+    fn turn(&mut self) {
+        let next = Vec::with_capacity(BLOCK_BYTES + BLOCK_BYTES / 16);
+        let full = std::mem::replace(&mut self.current, next);
+        self.full_bytes += full.capacity();
+        self.full.push(full);
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.full_bytes + self.current.capacity()
+    }
+
+    fn append_to(self, part: &mut PartWriter) {
+        self.full.into_iter().for_each(|block| part.append_block(block));
+        part.append_block(self.current);
+    }
 }
 
 /// Decides what a base need not have. Deltas have all that changed: what they left out would come back as it was.
@@ -59,7 +99,9 @@ impl GroupCopy {
         entry: &Entry<u32, K, V>,
         filter: Option<&dyn SnapshotFilter<V>>,
     ) {
-        self.entries += u64::from(encode_entry(entry, self.frozen, filter, &mut self.encoded));
+        let frozen = self.frozen;
+        let written = self.encoded.append(|out| encode_entry(entry, frozen, filter, out));
+        self.entries += u64::from(written);
     }
 
     fn kind(&self) -> SegmentKind {
@@ -67,7 +109,7 @@ impl GroupCopy {
     }
 
     fn memory_bytes(&self) -> usize {
-        self.encoded.capacity() + self.removals.memory_bytes()
+        self.encoded.memory_bytes() + self.removals.memory_bytes()
     }
 }
 
@@ -134,7 +176,7 @@ impl<K: Key, V: Data> Group<K, V> {
         self.entries.begin_walk();
         let removals = if base { Removals::default() } else { removals };
         let frozen = Frozen { epoch, full: base };
-        self.record.copy = Some(GroupCopy { frozen, removals, encoded: Vec::new(), entries: 0 });
+        self.record.copy = Some(GroupCopy { frozen, removals, encoded: Blocks::default(), entries: 0 });
         Work::Table
     }
 }
@@ -193,11 +235,11 @@ impl<K: Key, V: Data> KeyedTable<K, V> {
             Work::Encoded(copy) => copy,
             _ => group.record.copy.take().ok_or_else(nothing_frozen)?,
         };
-        part.append(|out| out.extend_from_slice(&copy.encoded));
-        let entries = *written + copy.entries;
+        let (kind, entries) = (copy.kind(), *written + copy.entries);
         *budget = budget.saturating_sub(copy.entries as usize / 8);
+        copy.encoded.append_to(part);
         snapshot.open = None;
-        group.record.chain.push(part.end_segment(copy.kind(), entries)?);
+        group.record.chain.push(part.end_segment(kind, entries)?);
         Ok(true)
     }
 }
@@ -279,6 +321,12 @@ impl<K: Key, V: Data> ManagedState for KeyedTable<K, V> {
 
     fn restore(&mut self, source: &mut RestoreSource) -> Result<()> {
         self.restore_from(source)
+    }
+
+    fn warm(&self, hashes: &[u64]) {
+        if self.outgrows_cache() {
+            self.warm(hashes);
+        }
     }
 
     fn memory_bytes(&self) -> usize {

@@ -183,7 +183,7 @@ impl<K: Key, V: Data> NamespacedTable<K, V> {
             .iter()
             .map(Chain::bytes)
             .fold((0, 0), |(base, delta), (more, other)| (base + more, delta + other));
-        delta > base || self.chains.iter().any(Chain::is_long)
+        delta > base + base / 2 || self.chains.iter().any(Chain::is_long)
     }
 
     fn start_epochs_again(&mut self) {

@@ -1,12 +1,15 @@
 //! Where a job is described and started.
 
 mod arguments;
+mod bounded;
 mod graph;
 mod options;
+mod parameters;
 mod values;
 
 pub(crate) use graph::{GraphBuilder, Route};
 pub use options::Options;
+pub use parameters::Parameters;
 
 use crate::execution;
 use crate::source::{CollectionSource, DataGenerator, SourceOperator, SourceSettings, SplitSource};
@@ -109,6 +112,36 @@ impl Environment {
     /// What followed `--` on the command line.
     pub fn arguments(&self) -> Vec<String> {
         self.options.borrow().arguments.clone()
+    }
+
+    /// The parameters of the program: those that were set, else what followed `--` on the command line.
+    ///
+    /// # Errors
+    /// Of kind `Config` if the command line cannot be understood; see [`Parameters::from_args`].
+    ///
+    /// # Examples
+    /// ```
+    /// use eddyline::{Environment, Parameters};
+    ///
+    /// let environment = Environment::from_arguments(["-p", "2", "--", "--input", "access.log"])?;
+    /// assert_eq!(environment.parameters()?.require("input")?, "access.log");
+    /// let defaults = Parameters::default().with("limit", "10");
+    /// environment.set_parameters(environment.parameters()?.or(defaults));
+    /// assert_eq!(environment.parameters()?.parsed_or("limit", 0)?, 10);
+    /// # Ok::<(), eddyline::Error>(())
+    /// ```
+    pub fn parameters(&self) -> Result<Parameters> {
+        let options = self.options.borrow();
+        match options.runtime.services.get::<Parameters>() {
+            Some(set) => Ok(Parameters::clone(&set)),
+            None => Parameters::from_args(options.arguments.iter().cloned()),
+        }
+    }
+
+    /// Sets the parameters that functions find in their [`RuntimeContext`](crate::RuntimeContext): those of the
+    /// command line together with a file, say.
+    pub fn set_parameters(&self, parameters: Parameters) -> &Self {
+        self.add_service(Arc::new(parameters))
     }
 
     /// Sets the number of workers of the job, over all processes.
@@ -218,8 +251,12 @@ impl Environment {
     /// Of kind `Config`: for the first thing in the description that cannot work, and for options that cannot.
     pub fn build(&self, name: &str) -> Result<(Job, JobOptions)> {
         let options = self.options.borrow();
-        let runtime = options.for_runtime()?;
+        let mut runtime = options.for_runtime()?;
+        runtime.services.insert(Arc::new(self.parameters()?));
         let job = self.builder.borrow().build(name, &options)?;
+        if job.graph.nodes.iter().any(|node| node.holds_input) {
+            bounded::prepare(&options, &mut runtime)?;
+        }
         Ok((job, runtime))
     }
 

@@ -22,6 +22,9 @@ pub struct Options {
     /// Everything else: processes, checkpoints, restarts, memory, ticks, clock. Its number of workers per process
     /// follows from `parallelism`.
     pub runtime: JobOptions,
+    /// Where operators on bounded data keep what does not fit in memory; empty: the system's directory for temporary
+    /// files.
+    pub tmp_dirs: Vec<std::path::PathBuf>,
     restart_options: BTreeMap<String, String>,
 }
 
@@ -33,6 +36,7 @@ impl Default for Options {
             watermark_interval_ms: 0,
             arguments: Vec::new(),
             runtime: JobOptions::default(),
+            tmp_dirs: Vec::new(),
             restart_options: BTreeMap::new(),
         }
     }
@@ -86,6 +90,8 @@ const ENTRIES: &[OptionEntry] = entries! {
         |options, key, value| options.attempts().heartbeat_timeout_ms = millis(key, value)?;
     "taskmanager.memory.process.size", "memory of one worker (1 gb)",
         |options, key, value| options.runtime.memory_bytes = bytes(key, value)?;
+    "io.tmp.dirs", "where bounded data goes that does not fit in memory, separated by commas (the system's)",
+        |options, _key, value| options.tmp_dirs = list(value).iter().map(|directory| path(directory)).collect();
     "eddyline.processes", "processes of the job (1)",
         |options, key, value| options.runtime.processes = number(key, value)?;
     "eddyline.addresses", "where the processes listen, separated by commas (loopback)",

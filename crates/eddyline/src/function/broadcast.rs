@@ -4,7 +4,7 @@
 //! records of the other side can only read it. A handle is declared in `open`; the context decides what may be done
 //! with it.
 
-use super::{Collector, KeyedContext, OutputTag, TimeDomain};
+use super::{Collector, KeyedContext, OutputTag, RuntimeContext, TimeDomain};
 use crate::side_output::SideOutputs;
 use crate::state::{KeyedStates, States, declare_broadcast};
 use eddyline_core::{Clock, Data, EventTime, Key, Result};
@@ -180,21 +180,25 @@ impl BroadcastReader {
 
 /// Where a function declares its states; `K` is `()` where the other side is not keyed.
 pub struct BroadcastOpenContext<'a, K = ()> {
-    pub(crate) info: &'a InstanceInfo,
-    pub(crate) clock: &'a Arc<dyn Clock>,
-    pub(crate) broadcast: &'a mut States,
+    pub(crate) runtime: &'a RuntimeContext,
+    pub(crate) states: &'a States,
     pub(crate) keyed: Option<&'a mut KeyedStates<K>>,
 }
 
 impl<K: Key> BroadcastOpenContext<'_, K> {
+    /// The job, as seen from this instance: parameters, services, metrics, accumulators, state without keys.
+    pub fn runtime(&self) -> &RuntimeContext {
+        self.runtime
+    }
+
     /// The facts about this instance.
     pub fn info(&self) -> &InstanceInfo {
-        self.info
+        self.runtime.info()
     }
 
     /// The clock of the job.
     pub fn clock(&self) -> &Arc<dyn Clock> {
-        self.clock
+        self.runtime.clock()
     }
 
     /// A map that is equal in all instances.
@@ -205,10 +209,7 @@ impl<K: Key> BroadcastOpenContext<'_, K> {
         &mut self,
         name: &str,
     ) -> Result<BroadcastHandle<BK, BV>> {
-        if let Some(keyed) = &self.keyed {
-            keyed.states.check_free(name)?;
-        }
-        Ok(BroadcastHandle { state: declare_broadcast(self.broadcast, name, self.info)? })
+        Ok(BroadcastHandle { state: declare_broadcast(self.states, name, self.runtime.info())? })
     }
 
     /// One value per key of the keyed side.
@@ -216,9 +217,8 @@ impl<K: Key> BroadcastOpenContext<'_, K> {
     /// # Errors
     /// As for [`BroadcastOpenContext::broadcast_state`], and if the other side is not keyed.
     pub fn value_state<V: Data>(&mut self, name: &str) -> Result<ValueState<V>> {
-        self.broadcast.check_free(name)?;
         match &mut self.keyed {
-            Some(keyed) => keyed.value(name, self.info),
+            Some(keyed) => keyed.value(name, self.runtime.info()),
             None => Err(eddyline_core::Error::config(format!("there is no key for the state `{name}`"))
                 .with_hint("call key_by before connect_broadcast to have state per key")),
         }
@@ -243,13 +243,18 @@ impl<K: Key> BroadcastOpenContext<'_, K> {
 
 /// What may be asked while a record of the side that is not broadcast is processed.
 pub struct BroadcastReadContext<'a> {
-    pub(crate) clock: &'a Arc<dyn Clock>,
+    pub(crate) runtime: &'a RuntimeContext,
     pub(crate) watermark: EventTime,
     pub(crate) timestamp: EventTime,
     pub(crate) side: &'a mut SideOutputs,
 }
 
 impl BroadcastReadContext<'_> {
+    /// The job, as seen from this instance: parameters, services, metrics.
+    pub fn runtime(&self) -> &RuntimeContext {
+        self.runtime
+    }
+
     /// Shows a broadcast state.
     pub fn state<'s, BK: Data + Ord, BV: Data>(
         &self,
@@ -270,7 +275,7 @@ impl BroadcastReadContext<'_> {
 
     /// The time of the job's clock, milliseconds since the epoch.
     pub fn processing_time_ms(&self) -> i64 {
-        self.clock.wall_millis()
+        self.runtime.processing_time_ms()
     }
 
     /// Emits `value` on a side output, with the record's timestamp.
@@ -285,6 +290,11 @@ pub struct BroadcastContext<'a> {
 }
 
 impl BroadcastContext<'_> {
+    /// The job, as seen from this instance: parameters, services, metrics.
+    pub fn runtime(&self) -> &RuntimeContext {
+        self.inner.runtime
+    }
+
     /// Lets a broadcast state be changed.
     pub fn state<'s, BK: Data + Ord, BV: Data>(
         &self,

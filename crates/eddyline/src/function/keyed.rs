@@ -1,6 +1,6 @@
 //! Functions on keyed streams: state and timers per key.
 
-use super::{Collector, OutputTag};
+use super::{Collector, OutputTag, RuntimeContext};
 use crate::side_output::SideOutputs;
 use crate::state::KeyedStates;
 use crate::timers::KeyedTimers;
@@ -108,20 +108,24 @@ pub trait KeyedProcessFunction<K: Key, T: Data, U: Data>: 'static {
 
 /// Where a function on a keyed stream declares its states.
 pub struct KeyedOpenContext<'a, K> {
-    pub(crate) info: &'a InstanceInfo,
-    pub(crate) clock: &'a Arc<dyn Clock>,
+    pub(crate) runtime: &'a RuntimeContext,
     pub(crate) states: &'a mut KeyedStates<K>,
 }
 
 impl<K: Key> KeyedOpenContext<'_, K> {
+    /// The job, as seen from this instance: parameters, services, metrics, accumulators, state without keys.
+    pub fn runtime(&self) -> &RuntimeContext {
+        self.runtime
+    }
+
     /// The facts about this instance.
     pub fn info(&self) -> &InstanceInfo {
-        self.info
+        self.runtime.info()
     }
 
     /// The clock of the job.
     pub fn clock(&self) -> &Arc<dyn Clock> {
-        self.clock
+        self.runtime.clock()
     }
 
     /// One value per key.
@@ -129,7 +133,7 @@ impl<K: Key> KeyedOpenContext<'_, K> {
     /// # Errors
     /// If the operator has another state of that name, or the name begins with `__`.
     pub fn value_state<V: Data>(&mut self, name: &str) -> Result<ValueState<V>> {
-        self.states.value(name, self.info)
+        self.states.value(name, self.runtime.info())
     }
 
     /// A list per key.
@@ -175,8 +179,7 @@ impl<K: Key> KeyedOpenContext<'_, K> {
 
 /// What a function on a keyed stream may ask while it processes a record or a timer.
 pub struct KeyedContext<'a, K> {
-    pub(crate) info: &'a InstanceInfo,
-    pub(crate) clock: &'a Arc<dyn Clock>,
+    pub(crate) runtime: &'a RuntimeContext,
     pub(crate) watermark: EventTime,
     pub(crate) timestamp: EventTime,
     pub(crate) key: &'a K,
@@ -187,9 +190,14 @@ pub struct KeyedContext<'a, K> {
 }
 
 impl<K: Key> KeyedContext<'_, K> {
+    /// The job, as seen from this instance: parameters, services, metrics.
+    pub fn runtime(&self) -> &RuntimeContext {
+        self.runtime
+    }
+
     /// The facts about this instance.
     pub fn info(&self) -> &InstanceInfo {
-        self.info
+        self.runtime.info()
     }
 
     /// The current key.
@@ -209,7 +217,7 @@ impl<K: Key> KeyedContext<'_, K> {
 
     /// The time of the job's clock, milliseconds since the epoch.
     pub fn processing_time_ms(&self) -> i64 {
-        self.clock.wall_millis()
+        self.runtime.processing_time_ms()
     }
 
     /// Asks for `on_timer` when the watermark has passed `time`. A timer that is registered already is not

@@ -1,13 +1,22 @@
 //! What users write: functions, and what functions are given to work with.
 
 mod broadcast;
+mod connected;
 mod keyed;
+mod process;
+mod runtime;
 
 pub use broadcast::{
     BroadcastContext, BroadcastHandle, BroadcastOpenContext, BroadcastProcessFunction, BroadcastReadContext,
     BroadcastReader, KeyedBroadcastProcessFunction,
 };
 pub use keyed::{KeyedContext, KeyedOpenContext, KeyedProcessFunction, TimeDomain};
+
+pub(crate) use connected::{CoClosures, CoFlatMapped, CoMapped};
+pub use connected::{CoFlatMapFunction, CoMapFunction, CoProcessFunction, KeyedCoProcessFunction};
+pub use process::{FilterFunction, FlatMapFunction, MapFunction, ProcessContext, ProcessFunction};
+pub(crate) use process::{Filtered, FlatMapped, Mapped};
+pub use runtime::{OperatorList, OperatorMap, RuntimeContext};
 
 use eddyline_core::{Data, EventTime, Record, Result};
 use eddyline_runtime::OperatorContext;

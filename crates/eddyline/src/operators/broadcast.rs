@@ -4,7 +4,7 @@
 use super::core::{KeyOf, KeyedCore, ProcessingTimersAtEnd};
 use crate::function::{
     BroadcastContext, BroadcastOpenContext, BroadcastProcessFunction, BroadcastReadContext, BroadcastReader,
-    Collector, KeyedBroadcastProcessFunction, TimeDomain,
+    Collector, KeyedBroadcastProcessFunction, RuntimeContext, TimeDomain,
 };
 use crate::side_output::{SideOutputs, SidePorts};
 use crate::state::States;
@@ -20,17 +20,20 @@ const BROADCAST: usize = 1;
 const READER: BroadcastReader = BroadcastReader { _private: () };
 
 fn read_context<'a>(
-    context: &'a OperatorContext<'_>,
+    runtime: &'a Option<RuntimeContext>,
+    context: &OperatorContext<'_>,
     timestamp: EventTime,
     side: &'a mut SideOutputs,
 ) -> BroadcastReadContext<'a> {
-    BroadcastReadContext { clock: context.clock(), watermark: context.watermark(), timestamp, side }
+    let runtime = runtime.as_ref().expect("invariant: an operator is opened before it is used");
+    BroadcastReadContext { runtime, watermark: context.watermark(), timestamp, side }
 }
 
 /// One instance without keys.
 pub(crate) struct BroadcastOperator<T, B, U, F> {
     function: F,
     states: States,
+    runtime: Option<RuntimeContext>,
     ports: SidePorts,
     side: SideOutputs,
     out: Collector<U>,
@@ -42,6 +45,7 @@ impl<T, B, U, F> BroadcastOperator<T, B, U, F> {
         BroadcastOperator {
             function,
             states: States::default(),
+            runtime: None,
             ports,
             side: SideOutputs::none(),
             out: Collector::at(0),
@@ -63,12 +67,10 @@ impl<T: Data, B: Data, U: Data, F: BroadcastProcessFunction<T, B, U>> Operator
 {
     fn open(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
         self.side = self.ports.outputs();
-        self.function.open(&mut BroadcastOpenContext {
-            info: context.info(),
-            clock: context.clock(),
-            broadcast: &mut self.states,
-            keyed: None,
-        })
+        let runtime = self.runtime.insert(RuntimeContext::new(context, self.states.clone()));
+        self.function.open(&mut BroadcastOpenContext { runtime, states: &self.states, keyed: None })?;
+        self.states.seal();
+        Ok(())
     }
 
     fn on_batch(&mut self, input: usize, mut batch: Batch, context: &mut OperatorContext<'_>) -> Result<()> {
@@ -77,7 +79,7 @@ impl<T: Data, B: Data, U: Data, F: BroadcastProcessFunction<T, B, U>> Operator
             for (row, record) in batch.take_rows::<B>()?.into_iter().enumerate() {
                 at_row(row as u64);
                 self.out.set_timestamp(record.timestamp);
-                let inner = read_context(context, record.timestamp, &mut self.side);
+                let inner = read_context(&self.runtime, context, record.timestamp, &mut self.side);
                 self.function.process_broadcast_element(
                     record.value,
                     &mut BroadcastContext { inner },
@@ -89,7 +91,7 @@ impl<T: Data, B: Data, U: Data, F: BroadcastProcessFunction<T, B, U>> Operator
             for (row, record) in batch.take_rows::<T>()?.into_iter().enumerate() {
                 at_row(row as u64);
                 self.out.set_timestamp(record.timestamp);
-                let mut read = read_context(context, record.timestamp, &mut self.side);
+                let mut read = read_context(&self.runtime, context, record.timestamp, &mut self.side);
                 self.function.process_element(record.value, &mut read, &mut self.out)?;
                 self.out.flush_full(0, created_micros, context)?;
             }
@@ -108,14 +110,13 @@ pub(crate) struct KeyedBroadcastOperator<K, T, B, U, F> {
     core: KeyedCore<K, U>,
     key_of: KeyOf<T, K>,
     function: F,
-    states: States,
     _broadcast: PhantomData<fn(B)>,
 }
 
 impl<K: Key, T: Data, B, U: Data, F> KeyedBroadcastOperator<K, T, B, U, F> {
     pub(crate) fn new(function: F, key_of: KeyOf<T, K>, ports: SidePorts) -> Self {
         let core = KeyedCore::new(ports, ProcessingTimersAtEnd::Drop);
-        KeyedBroadcastOperator { core, key_of, function, states: States::default(), _broadcast: PhantomData }
+        KeyedBroadcastOperator { core, key_of, function, _broadcast: PhantomData }
     }
 }
 
@@ -128,8 +129,7 @@ where
     F: KeyedBroadcastProcessFunction<K, T, B, U>,
 {
     fn visit_states(&mut self, visit: &mut dyn FnMut(&mut dyn ManagedState) -> Result<()>) -> Result<()> {
-        self.core.visit(visit)?;
-        self.states.visit(visit)
+        self.core.visit(visit)
     }
 }
 
@@ -142,14 +142,11 @@ where
     F: KeyedBroadcastProcessFunction<K, T, B, U>,
 {
     fn open(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
-        let (function, states) = (&mut self.function, &mut self.states);
+        let function = &mut self.function;
         self.core.open(context, |open| {
-            function.open(&mut BroadcastOpenContext {
-                info: open.info,
-                clock: open.clock,
-                broadcast: states,
-                keyed: Some(open.states),
-            })
+            let states = open.states.states.clone();
+            let keyed = Some(&mut *open.states);
+            function.open(&mut BroadcastOpenContext { runtime: open.runtime, states: &states, keyed })
         })
     }
 
@@ -163,7 +160,7 @@ where
             for (row, record) in batch.take_rows::<B>()?.into_iter().enumerate() {
                 at_row(row as u64);
                 self.core.out.set_timestamp(record.timestamp);
-                let inner = read_context(context, record.timestamp, &mut self.core.side);
+                let inner = read_context(&self.core.runtime, context, record.timestamp, &mut self.core.side);
                 let out = &mut self.core.out;
                 self.function.process_broadcast_element(
                     record.value,

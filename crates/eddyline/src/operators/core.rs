@@ -1,6 +1,6 @@
 //! What operators with functions on keyed streams have in common: keys, states, timers, outputs.
 
-use crate::function::{Collector, KeyedContext, KeyedOpenContext, TimeDomain};
+use crate::function::{Collector, KeyedContext, KeyedOpenContext, RuntimeContext, TimeDomain};
 use crate::side_output::{SideOutputs, SidePorts};
 use crate::state::KeyedStates;
 use crate::timers::KeyedTimers;
@@ -28,6 +28,7 @@ const TIMERS_PER_CALL: usize = 4096;
 /// The parts of an operator on a keyed stream that do not depend on its function.
 pub(crate) struct KeyedCore<K, U> {
     pub(crate) states: KeyedStates<K>,
+    pub(crate) runtime: Option<RuntimeContext>,
     timers: Option<KeyedTimers<K>>,
     ports: SidePorts,
     pub(crate) side: SideOutputs,
@@ -46,6 +47,7 @@ impl<K: Key, U: Data> KeyedCore<K, U> {
     pub(crate) fn new(ports: SidePorts, at_end: ProcessingTimersAtEnd) -> Self {
         KeyedCore {
             states: KeyedStates::new(),
+            runtime: None,
             timers: None,
             ports,
             side: SideOutputs::none(),
@@ -66,11 +68,10 @@ impl<K: Key, U: Data> KeyedCore<K, U> {
     ) -> Result<()> {
         self.timers = Some(KeyedTimers::new(context.info()));
         self.side = self.ports.outputs();
-        declare(&mut KeyedOpenContext {
-            info: context.info(),
-            clock: context.clock(),
-            states: &mut self.states,
-        })
+        let runtime = self.runtime.insert(RuntimeContext::new(context, self.states.states.clone()));
+        declare(&mut KeyedOpenContext { runtime, states: &mut self.states })?;
+        self.states.states.seal();
+        Ok(())
     }
 
     pub(crate) fn visit(&mut self, visit: &mut dyn FnMut(&mut dyn ManagedState) -> Result<()>) -> Result<()> {
@@ -111,8 +112,7 @@ impl<K: Key, U: Data> KeyedCore<K, U> {
         self.states.key.set(hash, key);
         self.out.set_timestamp(timestamp);
         let mut keyed = KeyedContext {
-            info: context.info(),
-            clock: context.clock(),
+            runtime: self.runtime.as_ref().expect("invariant: an operator is opened before it is used"),
             watermark: context.watermark(),
             timestamp,
             key,

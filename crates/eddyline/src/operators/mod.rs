@@ -1,8 +1,12 @@
 //! The operators behind the functions of this crate.
 
 mod broadcast;
+mod connected;
 mod core;
+mod key_run;
 mod process;
+mod process_function;
+mod rolling;
 mod stages;
 #[cfg(test)]
 mod tests;
@@ -10,7 +14,10 @@ mod tests;
 mod ttl_tests;
 
 pub(crate) use broadcast::{BroadcastOperator, KeyedBroadcastOperator};
+pub(crate) use connected::{CoProcessOperator, KeyedCoProcessOperator};
 pub(crate) use core::KeyOf;
 pub use core::ProcessingTimersAtEnd;
 pub(crate) use process::KeyedProcessOperator;
-pub(crate) use stages::{FilterStage, FlatMapStage, MapStage};
+pub(crate) use process_function::ProcessOperator;
+pub(crate) use rolling::{Rolling, RollingOperator};
+pub(crate) use stages::{FilterMapStage, FilterStage, MapStage, TryFilterStage, TryFlatMapStage};

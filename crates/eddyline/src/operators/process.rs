@@ -1,6 +1,7 @@
 //! The operator that runs a [`KeyedProcessFunction`].
 
 use super::core::{KeyOf, KeyedCore, ProcessingTimersAtEnd};
+use super::key_run::KeyRun;
 use crate::function::{KeyedProcessFunction, TimeDomain};
 use crate::side_output::SidePorts;
 use eddyline_core::{Batch, Data, EventTime, Key, Result};
@@ -12,6 +13,7 @@ use eddyline_state::ManagedState;
 pub(crate) struct KeyedProcessOperator<K, T, U, F> {
     core: KeyedCore<K, U>,
     key_of: KeyOf<T, K>,
+    keys: KeyRun<K>,
     function: F,
 }
 
@@ -28,7 +30,7 @@ where
         ports: SidePorts,
         at_end: ProcessingTimersAtEnd,
     ) -> Self {
-        KeyedProcessOperator { core: KeyedCore::new(ports, at_end), key_of, function }
+        KeyedProcessOperator { core: KeyedCore::new(ports, at_end), key_of, keys: KeyRun::new(), function }
     }
 }
 
@@ -52,13 +54,20 @@ impl<K: Key, T: Data, U: Data, F: KeyedProcessFunction<K, T, U>> Operator
     }
 
     fn on_batch(&mut self, _input: usize, mut batch: Batch, context: &mut OperatorContext<'_>) -> Result<()> {
-        for (row, record) in batch.take_rows::<T>()?.into_iter().enumerate() {
-            at_row(row as u64);
-            let key = (self.key_of)(&record.value);
-            self.core.call((key.stable_hash(), &key), record.timestamp, context, |keyed, out| {
-                self.function.process_element(record.value, keyed, out)
-            })?;
-            self.core.flush_full(batch.created_micros, context)?;
+        let mut rows = batch.take_rows::<T>()?.into_iter();
+        let mut row = 0;
+        while !rows.as_slice().is_empty() {
+            self.keys.read(&self.key_of, rows.as_slice(), row);
+            self.core.states.states.warm(self.keys.hashes());
+            // The keys come first: when there are no more, no record may have been taken.
+            for ((hash, key), record) in self.keys.drain().zip(rows.by_ref()) {
+                at_row(row);
+                row += 1;
+                self.core.call((hash, &key), record.timestamp, context, |keyed, out| {
+                    self.function.process_element(record.value, keyed, out)
+                })?;
+                self.core.flush_full(batch.created_micros, context)?;
+            }
         }
         self.core.finish(batch.created_micros, context)
     }

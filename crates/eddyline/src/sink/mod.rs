@@ -14,8 +14,11 @@ pub(crate) use collect::CollectSink;
 pub(crate) use operator::SinkOperator;
 pub(crate) use print::PrintSink;
 
+use crate::environment::Parameters;
 use eddyline_core::{Clock, Data, Record, Result};
 use eddyline_protocol::CheckpointId;
+use eddyline_runtime::accumulators::{AccumulatorHandle, JobAccumulator};
+use eddyline_runtime::metrics::Metrics;
 use eddyline_runtime::{InstanceInfo, OperatorContext, Progress};
 use std::sync::Arc;
 use std::task::Waker;
@@ -156,6 +159,24 @@ impl<'a, 'b> SinkContext<'a, 'b> {
     /// Ends the input of the whole job gracefully, as if every source had finished.
     pub fn request_stop(&mut self) {
         self.context.request_stop();
+    }
+
+    /// The parameters of the program.
+    pub fn parameters(&self) -> Arc<Parameters> {
+        self.context.service::<Parameters>().unwrap_or_default()
+    }
+
+    /// The metrics of this instance; they are part of the job's status.
+    pub fn metrics(&self) -> &Metrics {
+        self.context.metrics()
+    }
+
+    /// Declares an accumulator; to be called in `open`. Instances of all operators may add to one of the same name.
+    ///
+    /// # Errors
+    /// If this instance has declared an accumulator of that name already, or `open` is over.
+    pub fn accumulator<A: JobAccumulator>(&self, name: &str) -> Result<AccumulatorHandle<A>> {
+        self.context.accumulators().declare(name, self.context.info())
     }
 
     /// A service installed by the environment of the job: an executor, a file system.

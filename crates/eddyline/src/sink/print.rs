@@ -2,6 +2,7 @@
 
 use super::{SinkContext, SinkFunction};
 use eddyline_core::{Data, Error, Record, Result};
+use std::any::Any;
 use std::fmt::{Debug, Write as _};
 use std::io::Write as _;
 
@@ -29,9 +30,14 @@ impl<T: Data + Debug> SinkFunction<T> for PrintSink {
     }
 
     fn write(&mut self, record: Record<T>, _context: &mut SinkContext<'_, '_>) -> Result<()> {
+        let value: &dyn Any = &record.value;
+        let written = match value.downcast_ref::<String>() {
+            // A text is printed as it is, not as a literal of a program.
+            Some(text) => writeln!(self.text, "{}{text}", self.prefix),
+            None => writeln!(self.text, "{}{:?}", self.prefix, record.value),
+        };
         // Formatting into a string does not fail, unless the value's own `Debug` does.
-        writeln!(self.text, "{}{:?}", self.prefix, record.value)
-            .map_err(|_| Error::user("a record cannot be shown: its `Debug` failed"))
+        written.map_err(|_| Error::user("a record cannot be shown: its `Debug` failed"))
     }
 
     fn end_batch(&mut self, _context: &mut SinkContext<'_, '_>) -> Result<()> {

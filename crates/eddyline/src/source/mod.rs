@@ -17,8 +17,11 @@ pub use output::SplitOutput;
 
 pub(crate) use operator::{SourceOperator, SourceSettings};
 
+use crate::environment::Parameters;
 use eddyline_core::{Clock, Data, Result};
 use eddyline_protocol::CheckpointId;
+use eddyline_runtime::accumulators::{AccumulatorHandle, JobAccumulator};
+use eddyline_runtime::metrics::Metrics;
 use eddyline_runtime::{InstanceInfo, OperatorContext, SourceStatus};
 use eddyline_state::ManagedState;
 use std::sync::Arc;
@@ -147,6 +150,24 @@ impl<'a, 'b> SourceContext<'a, 'b> {
     /// The facts about this instance.
     pub fn info(&self) -> &InstanceInfo {
         self.context.info()
+    }
+
+    /// The parameters of the program.
+    pub fn parameters(&self) -> Arc<Parameters> {
+        self.context.service::<Parameters>().unwrap_or_default()
+    }
+
+    /// The metrics of this instance; they are part of the job's status.
+    pub fn metrics(&self) -> &Metrics {
+        self.context.metrics()
+    }
+
+    /// Declares an accumulator; to be called in `open`. Instances of all operators may add to one of the same name.
+    ///
+    /// # Errors
+    /// If this instance has declared an accumulator of that name already, or `open` is over.
+    pub fn accumulator<A: JobAccumulator>(&self, name: &str) -> Result<AccumulatorHandle<A>> {
+        self.context.accumulators().declare(name, self.context.info())
     }
 
     /// The number of this instance, in `0..parallelism`.

@@ -3,18 +3,24 @@
 //! A [`DataStream`] is a handle to an output of the graph that is being described; nothing flows before the job is
 //! executed. Handles are cheap to clone, and a stream can be read by several steps.
 
+mod aggregations;
 mod async_call;
 mod broadcast;
+mod connect;
 mod interval_join;
 mod iterate;
 mod join;
 mod keyed;
 mod ports;
+mod process;
 mod sinks;
+mod transformations;
 mod window_join;
 mod windowed;
 
+pub use aggregations::Ties;
 pub use broadcast::{BroadcastConnectedStream, KeyedBroadcastConnectedStream};
+pub use connect::{ConnectedStreams, KeyedConnectedStreams};
 pub use interval_join::{IntervalJoin, IntervalJoined};
 pub use join::JoinedStreams;
 pub use keyed::KeyedStream;
@@ -24,7 +30,7 @@ pub use windowed::WindowedStream;
 
 use crate::environment::{GraphBuilder, Route};
 use crate::function::{Collector, OutputTag};
-use crate::operators::{FilterStage, FlatMapStage, MapStage};
+use crate::operators::{FilterStage, MapStage, TryFlatMapStage};
 use crate::side_output::SidePorts;
 use crate::watermark::WatermarkStrategy;
 use crate::watermark::assigner::TimestampAssigner;
@@ -60,7 +66,7 @@ struct Upstream {
 /// # Ok::<(), eddyline::Error>(())
 /// ```
 pub struct DataStream<T> {
-    graph: Rc<RefCell<GraphBuilder>>,
+    pub(crate) graph: Rc<RefCell<GraphBuilder>>,
     upstreams: Vec<Upstream>,
     /// The side outputs of the node, if it can have any.
     sides: Option<SidePorts>,
@@ -99,11 +105,19 @@ impl<T: Data> DataStream<T> {
     }
 
     /// The same stream with another way to distribute its records.
-    fn routed(&self, route: Route) -> Self {
+    pub(crate) fn routed(&self, route: Route) -> Self {
         let mut routed = self.clone();
         routed.upstreams.iter_mut().for_each(|upstream| upstream.route = route.clone());
         routed.sides = None;
         routed
+    }
+
+    /// The node that the stream comes from, if it is a single one.
+    pub(crate) fn only_node(&self) -> Option<NodeHandle> {
+        match self.upstreams.as_slice() {
+            [only] => Some(only.node),
+            _ => None,
+        }
     }
 
     fn stage<U: Data, S: Stage + 'static>(
@@ -151,7 +165,13 @@ impl<T: Data> DataStream<T> {
         &self,
         function: impl FnMut(T, &mut Collector<U>) + Clone + Send + Sync + 'static,
     ) -> DataStream<U> {
-        self.stage("flat_map", move || FlatMapStage::<T, U, _>::new(function.clone()))
+        self.stage("flat_map", move || {
+            let mut function = function.clone();
+            TryFlatMapStage::<T, U, _>::new(move |value, out: &mut Collector<U>| {
+                function(value, out);
+                Ok(())
+            })
+        })
     }
 
     /// Assigns timestamps and generates watermarks in mid-pipeline, one generator per instance. Watermarks from

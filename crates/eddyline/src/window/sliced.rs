@@ -37,6 +37,9 @@ struct CurrentSlice {
     place: Place,
 }
 
+/// Records that are added in one go: as many as a processor can wait for at once, and then some.
+const RUN_ROWS_MAX: usize = 64;
+
 const NO_SLICE: CurrentSlice = CurrentSlice { start: 0, end: 0, place: Place::Late };
 
 /// The entries of a tumbling window that are not emitted yet.
@@ -55,6 +58,8 @@ pub struct SlicedWindowOperator<K, F, A: Aggregator> {
     slices: Option<NamespacedTable<K, A::State>>,
     runs: Runs<K, A::State>,
     current: CurrentSlice,
+    /// Room for the keys of records that are added in one go.
+    run: Vec<(u64, K)>,
     /// Slices up to this end have been taken into the running aggregates.
     taken_in: EventTime,
     /// Windows up to this end have fired.
@@ -87,6 +92,7 @@ where
             slices: None,
             runs: Runs::new(windows),
             current: NO_SLICE,
+            run: Vec::new(),
             taken_in: WATERMARK_MIN,
             fired: WATERMARK_MIN,
             taken: None,
@@ -122,6 +128,49 @@ where
             Some(_) => Place::Open,
         };
         Ok(CurrentSlice { start: end - self.windows.slice_ms(), end, place })
+    }
+
+    /// The slice of `time`, most often the one that was asked for last.
+    #[inline]
+    fn slice_at(&mut self, time: EventTime, watermark: EventTime) -> Result<CurrentSlice> {
+        if time < self.current.start || time >= self.current.end {
+            self.current = self.slice_of(time, watermark)?;
+        }
+        Ok(self.current)
+    }
+
+    /// Adds the next `length` records, the first of which is number `row` of its batch, to the slice that ends at
+    /// `slice_end`.
+    #[inline]
+    fn add_run(
+        &mut self,
+        records: &mut std::vec::IntoIter<Record<A::Input>>,
+        length: usize,
+        slice_end: EventTime,
+        row: u64,
+    ) {
+        let Self { slices, aggregator, key_of, run, .. } = self;
+        let slices = slices.as_mut().expect("invariant: open is called first");
+        if !slices.outgrows_cache(slice_end) {
+            for (number, record) in (row..).zip(records.take(length)) {
+                panics::at_row(number);
+                let key = key_of(&record.value);
+                let state = slices.entry(slice_end, key.stable_hash(), &key, || aggregator.create());
+                aggregator.add(state, record.value);
+            }
+            return;
+        }
+        for (number, record) in (row..).zip(&records.as_slice()[..length]) {
+            panics::at_row(number);
+            let key = key_of(&record.value);
+            run.push((key.stable_hash(), key));
+        }
+        slices.warm(slice_end, run.iter().map(|(hash, _)| *hash));
+        for ((number, record), (hash, key)) in (row..).zip(records.take(length)).zip(run.drain(..)) {
+            panics::at_row(number);
+            let state = slices.entry(slice_end, hash, &key, || aggregator.create());
+            aggregator.add(state, record.value);
+        }
     }
 
     #[cold]
@@ -310,31 +359,29 @@ where
             WindowTime::Processing => Some(context.processing_time_ms().max(self.fired)),
         };
         let mut late = Vec::new();
-        let mut current = NO_SLICE;
-        for (row, record) in rows.into_iter().enumerate() {
-            panics::at_row(row as u64);
-            let time = processing_time.unwrap_or(record.timestamp);
-            if time < current.start || time >= current.end {
-                let before = self.current;
-                let known = before.start <= time && time < before.end;
-                current = if known { before } else { self.slice_of(time, watermark)? };
-                self.current = current;
-            }
+        let mut rows = rows.into_iter();
+        let mut row = 0;
+        // In runs of records of one slice, so that the table is asked for what all of them need at once.
+        while let Some(first) = rows.as_slice().first() {
+            let current = self.slice_at(processing_time.unwrap_or(first.timestamp), watermark)?;
+            let run = rows.as_slice().iter().take(RUN_ROWS_MAX).take_while(|record| {
+                let time = processing_time.unwrap_or(record.timestamp);
+                current.start <= time && time < current.end
+            });
+            let length = run.count().max(1);
             match current.place {
-                Place::Open => {
-                    let key = (self.key_of)(&record.value);
-                    let aggregator = &self.aggregator;
-                    let slices = self.slices.as_mut().expect("invariant: open is called first");
-                    let state = slices.entry(current.end, key.stable_hash(), &key, || aggregator.create());
-                    aggregator.add(state, record.value);
-                }
+                Place::Open => self.add_run(&mut rows, length, current.end, row),
                 Place::Passed => {
-                    let key = (self.key_of)(&record.value);
-                    self.add_to_passed(current.end, key.stable_hash(), &key, record.value);
+                    for (number, record) in rows.by_ref().take(length).enumerate() {
+                        panics::at_row(row + number as u64);
+                        let key = (self.key_of)(&record.value);
+                        self.add_to_passed(current.end, key.stable_hash(), &key, record.value);
+                    }
                 }
-                Place::Late => late.push(record),
-                Place::Between => {}
+                Place::Late => late.extend(rows.by_ref().take(length)),
+                Place::Between => drop(rows.by_ref().nth(length - 1)),
             }
+            row += length as u64;
         }
         if processing_time.is_some() {
             self.wake_for_processing_time(context);

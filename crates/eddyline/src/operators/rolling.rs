@@ -1,0 +1,75 @@
+//! The operator behind aggregates that roll along: one state per key, one output per input.
+
+use super::core::KeyOf;
+use crate::function::Collector;
+use eddyline_core::{Batch, Data, Key, Result};
+use eddyline_runtime::panics::at_row;
+use eddyline_runtime::{Operator, OperatorContext, Stateful};
+use eddyline_state::{KeyedTable, ManagedState};
+use std::marker::PhantomData;
+
+/// How a state follows the records of a key.
+pub(crate) trait Rolling<K, T>: 'static {
+    /// What is kept per key.
+    type State: Data;
+    /// What leaves after each record.
+    type Output: Data;
+
+    /// The state after the first record of a key.
+    fn first(&self, input: T) -> Self::State;
+    /// Takes in a further record.
+    fn next(&self, state: &mut Self::State, input: T);
+    /// What leaves after a record.
+    fn output(&self, key: &K, state: &Self::State) -> Self::Output;
+}
+
+/// The name of the state.
+const STATE: &str = "rolling";
+
+/// One instance.
+pub(crate) struct RollingOperator<K, T, R: Rolling<K, T>> {
+    rolling: R,
+    key_of: KeyOf<T, K>,
+    table: Option<KeyedTable<K, R::State>>,
+    out: Collector<R::Output>,
+    _input: PhantomData<fn(T)>,
+}
+
+impl<K, T, R: Rolling<K, T>> RollingOperator<K, T, R> {
+    pub(crate) fn new(rolling: R, key_of: KeyOf<T, K>) -> Self {
+        RollingOperator { rolling, key_of, table: None, out: Collector::at(0), _input: PhantomData }
+    }
+}
+
+impl<K: Key, T: Data, R: Rolling<K, T>> Stateful for RollingOperator<K, T, R> {
+    fn visit_states(&mut self, visit: &mut dyn FnMut(&mut dyn ManagedState) -> Result<()>) -> Result<()> {
+        self.table.as_mut().map_or(Ok(()), |table| visit(table))
+    }
+}
+
+impl<K: Key, T: Data, R: Rolling<K, T>> Operator for RollingOperator<K, T, R> {
+    fn open(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
+        let info = context.info();
+        self.table = Some(KeyedTable::new(STATE, info.key_groups, info.max_parallelism));
+        Ok(())
+    }
+
+    fn on_batch(&mut self, _input: usize, mut batch: Batch, context: &mut OperatorContext<'_>) -> Result<()> {
+        let table = self.table.as_mut().expect("invariant: an operator is opened before it is used");
+        for (row, record) in batch.take_rows::<T>()?.into_iter().enumerate() {
+            at_row(row as u64);
+            let key = (self.key_of)(&record.value);
+            let hash = key.stable_hash();
+            let mut input = Some(record.value);
+            let state = table.entry_or_insert_with(hash, &key, || {
+                self.rolling.first(input.take().expect("invariant: a state is made once"))
+            });
+            if let Some(input) = input {
+                self.rolling.next(state, input);
+            }
+            self.out.collect_with_time(self.rolling.output(&key, state), record.timestamp);
+            self.out.flush_full(0, batch.created_micros, context)?;
+        }
+        self.out.flush(0, batch.created_micros, context)
+    }
+}
