@@ -31,12 +31,14 @@ pub use eddyline_core::{
 pub use eddyline_protocol::{CheckpointId, RestartStrategy, StopMode};
 pub use eddyline_runtime::attempt::{JobControl, JobHandle, JobOptions, JobReport, JobStatus};
 pub use eddyline_runtime::graph::{JobGraph, NodeSpec};
-pub use eddyline_runtime::{InstanceInfo, Operator, OperatorContext, Progress, SourceStatus, Stateful};
+pub use eddyline_runtime::{
+    BatchMode, InstanceInfo, Operator, OperatorContext, Progress, SourceStatus, Stateful,
+};
 pub use eddyline_state::{
     Accumulator, AggregatingState, BroadcastState, ListState, ManagedState, MapState, OperatorListState,
     ReducingState, ValueState,
 };
-pub use environment::{Environment, Options};
+pub use environment::{CachedFile, DistributedCache, Environment, Options, RuntimeMode};
 pub use function::{
     BroadcastContext, BroadcastHandle, BroadcastOpenContext, BroadcastProcessFunction, BroadcastReadContext,
     BroadcastReader, Collector, KeyedBroadcastProcessFunction, KeyedContext, KeyedOpenContext,
