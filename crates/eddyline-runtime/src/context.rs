@@ -202,6 +202,12 @@ impl OperatorContext<'_> {
         &self.shared.services
     }
 
+    /// Whether the job is to give final results only (`execution.runtime-mode` BATCH): what changes with every record is
+    /// emitted at the end.
+    pub fn is_batch(&self) -> bool {
+        self.shared.services.get::<crate::services::BatchMode>().is_some()
+    }
+
     /// A service installed by the environment of the job: an executor, a file system, a registry of collectors.
     pub fn service<S: Send + Sync + 'static>(&self) -> Option<Arc<S>> {
         self.shared.services.get::<S>()

@@ -57,5 +57,5 @@ pub mod worker;
 
 pub use context::{InstanceInfo, OperatorContext};
 pub use operator::{Operator, Progress, Source, SourceStatus, Stage, Stateful};
-pub use services::Services;
+pub use services::{BatchMode, Services};
 pub use shared::{Limits, MANAGED_MEMORY_PERCENT};

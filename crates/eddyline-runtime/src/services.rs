@@ -4,6 +4,10 @@ use std::any::{Any, TypeId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// As a service: the job is to give final results only.
+#[derive(Debug, Clone, Copy)]
+pub struct BatchMode;
+
 /// A set of services, at most one of each type.
 #[derive(Clone, Default)]
 pub struct Services(BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>);

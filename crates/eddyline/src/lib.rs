@@ -37,12 +37,14 @@ pub use eddyline_runtime::accumulators::{self, Summand};
 pub use eddyline_runtime::attempt::{JobControl, JobHandle, JobOptions, JobReport, JobState, JobStatus};
 pub use eddyline_runtime::graph::{JobGraph, NodeSpec};
 pub use eddyline_runtime::metrics;
-pub use eddyline_runtime::{InstanceInfo, Operator, OperatorContext, Progress, SourceStatus, Stateful};
+pub use eddyline_runtime::{
+    BatchMode, InstanceInfo, Operator, OperatorContext, Progress, SourceStatus, Stateful,
+};
 pub use eddyline_state::{
     Accumulator, AggregatingState, BroadcastState, ListState, ManagedState, MapState, OperatorListState,
     ReducingState, StateTtlConfig, StateVisibility, TtlTimeDomain, TtlUpdateType, ValueState,
 };
-pub use environment::{Environment, Options, Parameters};
+pub use environment::{CachedFile, DistributedCache, Environment, Options, Parameters, RuntimeMode};
 pub use function::{
     BroadcastContext, BroadcastHandle, BroadcastOpenContext, BroadcastProcessFunction, BroadcastReadContext,
     BroadcastReader, CoFlatMapFunction, CoMapFunction, CoProcessFunction, Collector, FilterFunction,

@@ -60,6 +60,10 @@ impl<K: Key, T: Data> GroupedDataSet<K, T> {
         GroupedDataSet { data: data.clone(), key_of: Arc::new(key), route }
     }
 
+    pub(super) fn key_of(&self) -> KeyOf<T, K> {
+        self.key_of.clone()
+    }
+
     /// The data, routed by key.
     pub(super) fn exchanged(&self) -> DataSet<T> {
         self.data.routed(self.route.clone())

@@ -9,13 +9,21 @@
 //! show what they got when it has come to its end. See `docs/batch.md`.
 
 mod aggregations;
+mod broadcast_sets;
 mod distinct;
 mod grouped;
+mod iterations;
+mod joins;
 mod operators;
 mod order;
+mod partitions;
 mod sorts;
 
+pub use broadcast_sets::WithBroadcastSet;
 pub use grouped::{GroupedDataSet, SortedGroups};
+pub use iterations::ITERATION_ROUNDS_MAX;
+pub use joins::{JoinStrategy, JoinedDataSets};
+pub use operators::PartitionRows;
 pub use order::{Rows, SortBy};
 
 use crate::environment::Route;

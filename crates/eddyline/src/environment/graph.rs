@@ -41,6 +41,8 @@ pub(crate) struct GraphBuilder {
     groups: AlignmentGroups,
     aligned: Vec<(String, NodeHandle)>,
     pub(crate) collects: bool,
+    /// Tell of each source whether it ends by itself.
+    bounded: Vec<Box<dyn Fn() -> bool>>,
 }
 
 impl GraphBuilder {
@@ -52,6 +54,7 @@ impl GraphBuilder {
             groups,
             aligned: Vec::new(),
             collects: false,
+            bounded: Vec::new(),
         }
     }
 
@@ -69,6 +72,16 @@ impl GraphBuilder {
         decode: DecodeRows,
     ) {
         self.edges.push(NotedEdge { from, to, route, decode });
+    }
+
+    /// Notes a source; `is_bounded` is asked only where it matters.
+    pub(crate) fn note_source(&mut self, is_bounded: impl Fn() -> bool + 'static) {
+        self.bounded.push(Box::new(is_bounded));
+    }
+
+    /// Whether all sources end by themselves.
+    pub(crate) fn all_bounded(&self) -> bool {
+        self.bounded.iter().all(|is_bounded| is_bounded())
     }
 
     /// Makes the source `node` a member of an alignment group.

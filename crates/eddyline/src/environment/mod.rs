@@ -2,14 +2,18 @@
 
 mod arguments;
 mod bounded;
+mod cached_file;
 mod graph;
 mod options;
 mod parameters;
+mod runtime_mode;
 mod values;
 
+pub use cached_file::{CachedFile, DistributedCache};
 pub(crate) use graph::{GraphBuilder, Route};
 pub use options::Options;
 pub use parameters::Parameters;
+pub use runtime_mode::RuntimeMode;
 
 use crate::execution;
 use crate::source::{CollectionSource, DataGenerator, SourceOperator, SourceSettings, SplitSource};
@@ -41,6 +45,7 @@ pub struct Environment {
     pub(crate) builder: Rc<RefCell<GraphBuilder>>,
     options: Rc<RefCell<Options>>,
     sources: SourceSettings,
+    cache: Rc<RefCell<DistributedCache>>,
 }
 
 impl Default for Environment {
@@ -65,6 +70,7 @@ impl Environment {
             builder: Rc::new(RefCell::new(GraphBuilder::new(sources.groups.clone()))),
             options: Rc::new(RefCell::new(options)),
             sources,
+            cache: Rc::default(),
         }
     }
 
@@ -168,6 +174,17 @@ impl Environment {
         self
     }
 
+    /// Registers a file that functions read, by a name of its own; it is given by its path on the machines that run the
+    /// job, and looked for before the job starts. Functions get the path from the handle, operators of your own from the
+    /// service [`DistributedCache`].
+    pub fn register_cached_file(&self, path: impl Into<std::path::PathBuf>, name: &str) -> CachedFile {
+        let path = path.into();
+        if let Err(problem) = self.cache.borrow_mut().register(name, path.clone()) {
+            self.builder.borrow_mut().refuse(problem);
+        }
+        CachedFile { path }
+    }
+
     /// A stream from a source; `make` is called once per instance.
     pub fn from_source<T: Data, S: SplitSource<T>>(
         &self,
@@ -179,8 +196,11 @@ impl Environment {
             watermark_interval_ms: self.options.borrow().watermark_interval_ms,
             ..self.sources.clone()
         };
+        let make = Arc::new(make);
         let alignment = strategy.alignment.as_ref().map(|alignment| alignment.group.clone());
         let mut builder = self.builder.borrow_mut();
+        let looked_at = make.clone();
+        builder.note_source(move || looked_at().is_bounded());
         let node = builder.nodes.add_source(NodeSpec::named(name), move || {
             SourceOperator::new(make(), strategy.clone(), settings.clone())
         });
@@ -260,8 +280,21 @@ impl Environment {
         let mut runtime = options.for_runtime()?;
         runtime.services.insert(Arc::new(self.parameters()?));
         let job = self.builder.borrow().build(name, &options)?;
-        if job.graph.nodes.iter().any(|node| node.holds_input) {
-            bounded::prepare(&options, &mut runtime)?;
+        let collects = job.graph.nodes.iter().any(|node| node.holds_input);
+        let is_batch = options.runtime_mode.is_batch(|| self.builder.borrow().all_bounded());
+        if collects {
+            bounded::lend_spilling(&options, &mut runtime);
+        }
+        if is_batch {
+            bounded::tell_batch_mode(&mut runtime);
+        }
+        if collects || is_batch {
+            bounded::without_checkpoints(&mut runtime)?;
+        }
+        let cache = self.cache.borrow();
+        cache.check()?;
+        if !cache.is_empty() {
+            runtime.services.insert(Arc::new(cache.clone()));
         }
         Ok((job, runtime))
     }

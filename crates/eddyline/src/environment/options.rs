@@ -1,5 +1,6 @@
 //! The options of a job, in Flink's words where Flink has them.
 
+use super::RuntimeMode;
 use super::values::{boolean, bytes, closest, duration, millis, number};
 use eddyline_core::{Error, Result};
 use eddyline_protocol::{AttemptConfig, RestartStrategy};
@@ -22,6 +23,8 @@ pub struct Options {
     /// Everything else: processes, checkpoints, restarts, memory, ticks, clock. Its number of workers per process
     /// follows from `parallelism`.
     pub runtime: JobOptions,
+    /// Whether results come as they are there, or final ones at the end.
+    pub runtime_mode: RuntimeMode,
     /// Where operators on bounded data keep what does not fit in memory; empty: the system's directory for temporary
     /// files.
     pub tmp_dirs: Vec<std::path::PathBuf>,
@@ -36,6 +39,7 @@ impl Default for Options {
             watermark_interval_ms: 0,
             arguments: Vec::new(),
             runtime: JobOptions::default(),
+            runtime_mode: RuntimeMode::default(),
             tmp_dirs: Vec::new(),
             restart_options: BTreeMap::new(),
         }
@@ -66,6 +70,8 @@ const ENTRIES: &[OptionEntry] = entries! {
         |options, key, value| options.max_parallelism = number(key, value)?;
     "pipeline.auto-watermark-interval", "least time between two watermarks of a source; 0: each batch (0)",
         |options, key, value| options.watermark_interval_ms = millis(key, value)? as i64;
+    "execution.runtime-mode", "`STREAMING`, `BATCH` (final results only) or `AUTOMATIC` (STREAMING)",
+        |options, key, value| options.runtime_mode = RuntimeMode::parse(key, value)?;
     "execution.checkpointing.interval", "from checkpoint to checkpoint; 0: the final one only (10 s)",
         |options, key, value| options.runtime.checkpoints.interval_ms = Some(millis(key, value)?).filter(|ms| *ms > 0);
     "execution.checkpointing.dir", "directory of the checkpoints (none kept)",

@@ -100,6 +100,10 @@ impl<T: Data> SplitSource<T> for CollectionSource<T> {
         Ok(status)
     }
 
+    fn is_bounded(&self) -> bool {
+        true
+    }
+
     fn visit_states(&mut self, visit: &mut dyn FnMut(&mut dyn ManagedState) -> Result<()>) -> Result<()> {
         visit(&mut self.shares)
     }

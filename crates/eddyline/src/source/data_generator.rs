@@ -127,6 +127,10 @@ impl<T: Data> GeneratorSource<T> {
 }
 
 impl<T: Data> SplitSource<T> for GeneratorSource<T> {
+    fn is_bounded(&self) -> bool {
+        self.generator.count.is_some()
+    }
+
     fn open(&mut self, context: &mut SourceContext<'_, '_>) -> Result<()> {
         self.parts = OperatorListState::union("parts", context.instance());
         Ok(())

@@ -133,6 +133,11 @@ pub trait SplitSource<T: Data>: 'static {
         Ok(())
     }
 
+    /// Whether the source ends by itself; asked of an instance that is not opened.
+    fn is_bounded(&self) -> bool {
+        false
+    }
+
     /// Releases what the instance holds; called once, also after errors.
     fn close(&mut self) {}
 }

@@ -114,7 +114,6 @@ impl<T: Data> Sequence<T> {
     }
 
     /// Begins again.
-    #[cfg(test)]
     pub(crate) fn rewind(&mut self) {
         if let Some(run) = self.runs.get_mut(self.run) {
             run.rewind();

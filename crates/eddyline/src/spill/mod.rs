@@ -11,6 +11,7 @@
 //! the process: a job that fails starts from its last checkpoint.
 
 mod merge;
+mod overflow;
 mod pool;
 mod run;
 mod spool;
@@ -19,5 +20,9 @@ mod storage;
 mod tests;
 
 pub(crate) use merge::{Merge, Order, Sequence};
+pub(crate) use overflow::Overflow;
 pub(crate) use pool::{SpillService, Task, lost_work};
 pub(crate) use spool::{SpillSetup, Spool, Spooled};
+pub(crate) use storage::SpillStorage;
+#[cfg(test)]
+pub(crate) use storage::testing;

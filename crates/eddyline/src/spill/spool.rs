@@ -215,9 +215,28 @@ pub(crate) struct Spooled<T> {
 
 impl<T: Data> Spooled<T> {
     /// Whether nothing was spilled.
-    #[cfg(test)]
     pub(crate) fn is_in_memory(&self) -> bool {
         self.runs.is_empty()
+    }
+
+    /// The records in memory: all of them, if nothing was spilled.
+    pub(crate) fn rows(&self) -> &[T] {
+        &self.rows
+    }
+
+    /// The records in memory, sorted if the spool has an order.
+    pub(crate) fn into_rows(self) -> Vec<T> {
+        sorted(self.rows, self.order.as_ref())
+    }
+
+    /// Where more may be spilled.
+    pub(crate) fn storage(&self) -> Arc<dyn SpillStorage> {
+        self.storage.clone()
+    }
+
+    /// The memory that reading may use beside what merging needs.
+    pub(crate) fn spare_bytes(&self) -> usize {
+        self.budget_bytes / BUDGET_PARTS
     }
 
     /// The records in order. Waits for the disk.

@@ -7,7 +7,7 @@ use super::blocking::{Body, Collects, Out, Produce, Producer, TakeContext};
 use crate::dataset::Rows;
 use crate::function::Collector;
 use crate::operators::KeyOf;
-use crate::spill::{Merge, Order, SpillSetup, Spool, Spooled, lost_work};
+use crate::spill::{Merge, Order, SpillSetup, SpillStorage, Spool, Spooled, lost_work};
 use eddyline_core::{Batch, Data, Error, EventTime, Key, Result, data};
 use eddyline_runtime::InstanceInfo;
 use std::cmp::Ordering;
@@ -46,11 +46,30 @@ pub(crate) struct Groups<K, T> {
     key_of: KeyOf<T, K>,
     spooled: Option<Spooled<Hashed<T>>>,
     merge: Option<Merge<Hashed<T>>>,
+    storage: Arc<dyn SpillStorage>,
+    spare_bytes: usize,
 }
 
 impl<K: Key, T: Data> Groups<K, T> {
     pub(crate) fn new(key_of: KeyOf<T, K>, spooled: Spooled<Hashed<T>>) -> Self {
-        Groups { key_of, spooled: Some(spooled), merge: None }
+        let (storage, spare_bytes) = (spooled.storage(), spooled.spare_bytes());
+        Groups { key_of, spooled: Some(spooled), merge: None, storage, spare_bytes }
+    }
+
+    /// Where more may be spilled.
+    pub(super) fn storage(&self) -> Arc<dyn SpillStorage> {
+        self.storage.clone()
+    }
+
+    /// The memory that records of a group may take.
+    pub(super) fn spare_bytes(&self) -> usize {
+        self.spare_bytes
+    }
+
+    /// Passes the records of that key by.
+    pub(super) fn skip(&mut self, hash: u64, key: &K) -> Result<()> {
+        while self.next_of(hash, key)?.is_some() {}
+        Ok(())
     }
 
     fn merge(&mut self) -> Result<&mut Merge<Hashed<T>>> {
