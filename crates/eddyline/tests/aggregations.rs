@@ -184,3 +184,27 @@ fn aggregates_go_on_where_they_were_after_failures() {
         assert_eq!(means.len(), COUNT as usize);
     }
 }
+
+#[test]
+fn batch_mode_gives_the_last_result_of_each_key_only() {
+    for parallelism in [1, 3] {
+        let mut environment = Environment::new();
+        environment.set_parallelism(parallelism);
+        environment.options_mut().set("execution.runtime-mode", "BATCH").unwrap();
+        environment.options_mut().set("eddyline.batch-rows", "7").unwrap();
+        let rows: Vec<(Row, i64)> =
+            (0..5_000u32).map(|number| ((number as u8, 1, number), i64::from(number))).collect();
+        let times = WatermarkStrategy::for_monotonous_timestamps();
+        let sums = environment
+            .from_collection_with(rows, times)
+            .key_by(|row| row.0)
+            .sum(|row| &mut row.1)
+            .map(|row| (row.0, row.1))
+            .collect();
+        environment.execute("final sums").unwrap();
+        let expected: Vec<(u8, i64)> = (0..=255u8)
+            .map(|key| (key, (0..5_000u32).filter(|number| *number as u8 == key).count() as i64))
+            .collect();
+        assert_eq!(sorted(sums.rows()), expected);
+    }
+}

@@ -315,7 +315,7 @@ fn content_of(line: &[u8], line_bytes_max: usize) -> LineContent<'_> {
 
 impl<T: Data, P: LineParser<T>> SplitSource<T> for FileSource<T, P> {
     fn is_bounded(&self) -> bool {
-        !self.files.follow
+        matches!(self.files.mode, Mode::Bounded)
     }
 
     fn open(&mut self, context: &mut SourceContext<'_, '_>) -> Result<()> {

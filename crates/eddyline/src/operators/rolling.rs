@@ -1,10 +1,13 @@
 //! The operator behind aggregates that roll along: one state per key, one output per input.
+//!
+//! In batch mode only the last output of each key leaves, at the end of the input, with the greatest of its records'
+//! timestamps.
 
 use super::core::KeyOf;
 use crate::function::Collector;
-use eddyline_core::{Batch, Data, Key, Result};
+use eddyline_core::{Batch, Data, EventTime, Key, Result};
 use eddyline_runtime::panics::at_row;
-use eddyline_runtime::{Operator, OperatorContext, Stateful};
+use eddyline_runtime::{Operator, OperatorContext, Progress, Stateful};
 use eddyline_state::{KeyedTable, ManagedState};
 use std::marker::PhantomData;
 
@@ -23,6 +26,9 @@ pub(crate) trait Rolling<K, T>: 'static {
     fn output(&self, key: &K, state: &Self::State) -> Self::Output;
 }
 
+/// What is left to be emitted at the end of the input.
+type Finals<K, S> = Box<dyn Iterator<Item = (K, S)>>;
+
 /// The name of the state.
 const STATE: &str = "rolling";
 
@@ -31,13 +37,24 @@ pub(crate) struct RollingOperator<K, T, R: Rolling<K, T>> {
     rolling: R,
     key_of: KeyOf<T, K>,
     table: Option<KeyedTable<K, R::State>>,
+    /// The greatest timestamp of each key's records; only in batch mode, where there are no checkpoints.
+    times: Option<KeyedTable<K, EventTime>>,
+    finals: Option<Finals<K, R::State>>,
     out: Collector<R::Output>,
     _input: PhantomData<fn(T)>,
 }
 
 impl<K, T, R: Rolling<K, T>> RollingOperator<K, T, R> {
     pub(crate) fn new(rolling: R, key_of: KeyOf<T, K>) -> Self {
-        RollingOperator { rolling, key_of, table: None, out: Collector::at(0), _input: PhantomData }
+        RollingOperator {
+            rolling,
+            key_of,
+            table: None,
+            times: None,
+            finals: None,
+            out: Collector::at(0),
+            _input: PhantomData,
+        }
     }
 }
 
@@ -51,6 +68,9 @@ impl<K: Key, T: Data, R: Rolling<K, T>> Operator for RollingOperator<K, T, R> {
     fn open(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
         let info = context.info();
         self.table = Some(KeyedTable::new(STATE, info.key_groups, info.max_parallelism));
+        if context.is_batch() {
+            self.times = Some(KeyedTable::new("times", info.key_groups, info.max_parallelism));
+        }
         Ok(())
     }
 
@@ -67,9 +87,30 @@ impl<K: Key, T: Data, R: Rolling<K, T>> Operator for RollingOperator<K, T, R> {
             if let Some(input) = input {
                 self.rolling.next(state, input);
             }
+            if let Some(times) = &mut self.times {
+                let time = times.entry_or_insert_with(hash, &key, || record.timestamp);
+                *time = record.timestamp.max(*time);
+                continue;
+            }
             self.out.collect_with_time(self.rolling.output(&key, state), record.timestamp);
             self.out.flush_full(0, batch.created_micros, context)?;
         }
         self.out.flush(0, batch.created_micros, context)
+    }
+    fn on_end(&mut self, context: &mut OperatorContext<'_>) -> Result<Progress> {
+        let Some(times) = &self.times else { return Ok(Progress::Done) };
+        let table = self.table.as_mut().expect("invariant: an operator is opened before it is used");
+        let finals = self.finals.get_or_insert_with(|| Box::new(table.drain()));
+        while context.has_room() {
+            let Some((key, state)) = finals.next() else {
+                self.out.flush(0, 0, context)?;
+                return Ok(Progress::Done);
+            };
+            let time = times.get(key.stable_hash(), &key).copied().unwrap_or(EventTime::MIN);
+            self.out.collect_with_time(self.rolling.output(&key, &state), time);
+            self.out.flush_full(0, 0, context)?;
+        }
+        self.out.flush(0, 0, context)?;
+        Ok(Progress::More)
     }
 }
