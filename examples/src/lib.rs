@@ -4,6 +4,7 @@
 //! `cargo run -p eddyline-examples --example fraud_detection -- -p 2`. `tests/programs.rs` runs them all and holds their
 //! results against plain loops over the same data.
 
+pub mod advertising;
 pub mod clicks;
 pub mod payments;
 pub mod random;

@@ -1,6 +1,7 @@
 //! Runs the example programs and holds what they print against plain loops over the same data.
 #![allow(clippy::unwrap_used)] // a helper of a test fails as the test does
 
+use eddyline_examples::advertising::{ATTRIBUTED_MS, advertising};
 use eddyline_examples::clicks::{GAP_MS, clicks};
 use eddyline_examples::payments::{LARGE_CENTS, TINY_CENTS, WITHIN_MS, payments};
 use eddyline_examples::rides::{LONG_MS, ride_events};
@@ -134,4 +135,23 @@ fn sensor_alarms() {
         .filter(|reading| limit_at(&reading.kind, reading.at).is_some_and(|limit| reading.value > limit))
         .map(|reading| format!("sensor {}: {} {}", reading.sensor, reading.kind, reading.value));
     assert_same(&lines("sensor_alarms", &[]), &alarms.collect::<Vec<_>>());
+}
+
+#[test]
+fn ad_attribution() {
+    const HOUR_MS: i64 = 3_600_000;
+    let (impressions, clicks) = advertising(17, 8_000);
+    let mut counts: BTreeMap<(i64, u64), u64> = BTreeMap::new();
+    for click in &clicks {
+        let led_to_it = impressions.iter().filter(|shown| {
+            (shown.user, shown.campaign) == (click.user, click.campaign)
+                && (click.at - ATTRIBUTED_MS..=click.at).contains(&shown.at)
+        });
+        // A pair has the time of its click, the later one.
+        let hour = click.at.div_euclid(HOUR_MS) * HOUR_MS + HOUR_MS;
+        *counts.entry((hour, click.campaign)).or_default() += led_to_it.count() as u64;
+    }
+    let counted = counts.into_iter().filter(|(_, count)| *count > 0);
+    let lines_of = counted.map(|((hour, campaign), count)| format!("{hour} campaign {campaign}: {count}"));
+    assert_same(&lines("ad_attribution", &[]), &lines_of.collect::<Vec<_>>());
 }
