@@ -2,7 +2,10 @@
 
 use crate::input::{Event, Input};
 use eddyline::window::SlicedWindows;
-use eddyline::{DataStream, Environment, KeyedStream};
+use eddyline::{
+    Collector, DataStream, Environment, KeyedCoProcessFunction, KeyedContext, KeyedOpenContext, KeyedStream,
+    Result, TimeDomain, ValueState,
+};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -86,4 +89,81 @@ pub(crate) fn interval_join(environment: &Environment, input: &Input) -> DataStr
 
 pub(crate) fn expected_interval_join(input: &Input) -> Vec<String> {
     expected_pairs(input, |left, right| (LOWER_MS..UPPER_MS).contains(&(right.time - left.time)))
+}
+
+/// Adds up what both sides have of a key in one state, and tells it at the end of each stretch of time.
+#[derive(Default)]
+struct Together {
+    sums: Option<ValueState<BTreeMap<i64, (i64, i64)>>>,
+}
+
+/// The last millisecond of the stretch of a time.
+fn stretch_end(time: i64) -> i64 {
+    (time.div_euclid(SIZE_MS) + 1) * SIZE_MS - 1
+}
+
+impl Together {
+    fn add(&self, event: &Event, context: &mut KeyedContext<'_, u64>, change: impl FnOnce(&mut (i64, i64))) {
+        let Some(sums) = &self.sums else { return };
+        let end = stretch_end(event.time);
+        sums.with_mut(BTreeMap::new, |sums| change(sums.entry(end).or_default()));
+        context.register_event_time_timer(end);
+    }
+}
+
+impl KeyedCoProcessFunction<u64, Event, Event, String> for Together {
+    fn open(&mut self, context: &mut KeyedOpenContext<'_, u64>) -> Result<()> {
+        self.sums = Some(context.value_state("sums")?);
+        Ok(())
+    }
+
+    fn process_element1(
+        &mut self,
+        event: Event,
+        context: &mut KeyedContext<'_, u64>,
+        _: &mut Collector<String>,
+    ) -> Result<()> {
+        self.add(&event, context, |sums| sums.0 += event.value);
+        Ok(())
+    }
+
+    fn process_element2(
+        &mut self,
+        event: Event,
+        context: &mut KeyedContext<'_, u64>,
+        _: &mut Collector<String>,
+    ) -> Result<()> {
+        self.add(&event, context, |sums| sums.1 += event.value);
+        Ok(())
+    }
+
+    fn on_timer(
+        &mut self,
+        time: i64,
+        _: TimeDomain,
+        context: &mut KeyedContext<'_, u64>,
+        out: &mut Collector<String>,
+    ) -> Result<()> {
+        let Some(sums) = &self.sums else { return Ok(()) };
+        if let Some(sum) = sums.with_mut(BTreeMap::new, |sums| sums.remove(&time)) {
+            out.collect(format!("{} {time} {sum:?}", context.key()));
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn connect(environment: &Environment, input: &Input) -> DataStream<String> {
+    let [left, right] = sides(environment, input);
+    left.connect(&right).process(Together::default)
+}
+
+pub(crate) fn expected_connect(input: &Input) -> Vec<String> {
+    let mut sums: BTreeMap<(u64, i64), (i64, i64)> = BTreeMap::new();
+    for event in input.events(0) {
+        sums.entry((event.key, stretch_end(event.time))).or_default().0 += event.value;
+    }
+    for event in input.events(1) {
+        sums.entry((event.key, stretch_end(event.time))).or_default().1 += event.value;
+    }
+    sums.into_iter().map(|((key, end), sum)| format!("{key} {end} {sum:?}")).collect()
 }

@@ -14,6 +14,7 @@
 mod input;
 mod joins;
 mod processes;
+mod rolling;
 mod steps;
 mod windows;
 
@@ -43,6 +44,7 @@ macro_rules! jobs {
 /// All jobs.
 pub const CATALOGUE: &[CatalogueJob] = jobs! {
     "rolling-sums": processes::rolling_sums, processes::expected_rolling_sums;
+    "rolling-aggregates": rolling::aggregates, rolling::expected_aggregates;
     "event-timers": processes::event_timers, processes::expected_event_timers;
     "processing-timers": processes::processing_timers, processes::expected_processing_timers;
     "time-to-live": processes::time_to_live, processes::expected_time_to_live;
@@ -50,6 +52,7 @@ pub const CATALOGUE: &[CatalogueJob] = jobs! {
     "tumbling-windows": windows::tumbling, windows::expected_tumbling;
     "sliding-windows": windows::sliding, windows::expected_sliding;
     "session-windows": windows::sessions, windows::expected_sessions;
+    "connect": joins::connect, joins::expected_connect;
     "join": joins::join, joins::expected_join;
     "window-join": joins::window_join, joins::expected_window_join;
     "co-group": joins::co_group, joins::expected_co_group;
@@ -57,6 +60,7 @@ pub const CATALOGUE: &[CatalogueJob] = jobs! {
     "async-calls": steps::async_calls, steps::expected_async_calls;
     "iterate": steps::iterate, steps::expected_iterate;
     "side-outputs": steps::side_outputs, steps::expected_side_outputs;
+    "transformations": steps::transformations, steps::expected_transformations;
     "partitioning": steps::partitioning, steps::expected_partitioning;
 };
 

@@ -2,7 +2,10 @@
 
 use crate::input::{Event, Input};
 use eddyline::async_call::{AsyncOptions, AsyncOrder};
-use eddyline::{Collector, DataStream, Environment, KeyedContext, KeyedProcessFunction, OutputTag, Result};
+use eddyline::{
+    Collector, DataStream, Environment, KeyedContext, KeyedProcessFunction, OutputTag, ProcessContext,
+    ProcessFunction, Result,
+};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -113,4 +116,46 @@ pub(crate) fn partitioning(environment: &Environment, input: &Input) -> DataStre
 pub(crate) fn expected_partitioning(input: &Input) -> Vec<String> {
     let kept = input.events(0).filter(|event| event.key > 0);
     kept.flat_map(|event| [line(&event), line(&Event { source: 9, ..event })]).collect()
+}
+
+/// Lets small values pass and sends the others to the side, without keys.
+struct Sort;
+
+const LARGE: &str = "large";
+
+impl ProcessFunction<Event, Event> for Sort {
+    fn process_element(
+        &mut self,
+        event: Event,
+        context: &mut ProcessContext<'_>,
+        out: &mut Collector<Event>,
+    ) -> Result<()> {
+        if event.value < 500 {
+            out.collect(event);
+        } else {
+            context.side_output(&OutputTag::new(LARGE), event);
+        }
+        Ok(())
+    }
+}
+
+/// Two streams through functions with and without keys, and connected again.
+pub(crate) fn transformations(environment: &Environment, input: &Input) -> DataStream<String> {
+    let first = input.stream(environment, 0).filter_map(|event| (event.key != 1).then_some(event));
+    let small = first.shuffle().process(|| Sort);
+    let large = small.side_output(&OutputTag::<Event>::new(LARGE));
+    let small = small.rescale().flat_map_iter(|event| [line(&event), format!("again {}", line(&event))]);
+    small.connect(&large).map(|line| line, |event| format!("large {}", line(&event)))
+}
+
+pub(crate) fn expected_transformations(input: &Input) -> Vec<String> {
+    let mut lines = Vec::new();
+    for event in input.events(0).filter(|event| event.key != 1) {
+        if event.value < 500 {
+            lines.extend([line(&event), format!("again {}", line(&event))]);
+        } else {
+            lines.push(format!("large {}", line(&event)));
+        }
+    }
+    lines
 }
