@@ -227,6 +227,7 @@ fn has_call(line: &str, pattern: &str) -> bool {
 /// Whether all code under `path` is test code by its name.
 fn is_test_path(path: &str) -> bool {
     path.starts_with("tests/")
+        || path.starts_with("examples/tests/")
         || path.split('/').any(|part| matches!(part, "tests" | "benches" | "examples"))
             && path.starts_with("crates/")
         || path.ends_with("/tests.rs")
@@ -275,6 +276,7 @@ mod tests {
         for (path, text) in [
             ("crates/eddyline-core/src/clock.rs", call.to_owned()),
             ("crates/eddyline-core/tests/a.rs", call.to_owned()),
+            ("examples/tests/a.rs", call.to_owned()),
             ("crates/eddyline-core/src/a/tests.rs", call.to_owned()),
             ("crates/eddyline-core/src/a_tests.rs", call.to_owned()),
             ("crates/eddyline-bench/src/a.rs", call.to_owned()),
