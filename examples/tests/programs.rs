@@ -155,3 +155,43 @@ fn ad_attribution() {
     let lines_of = counted.map(|((hour, campaign), count)| format!("{hour} campaign {campaign}: {count}"));
     assert_same(&lines("ad_attribution", &[]), &lines_of.collect::<Vec<_>>());
 }
+
+#[test]
+fn page_rank() {
+    let links = [(1, 2), (1, 3), (2, 3), (3, 1), (4, 3), (5, 4), (5, 1)];
+    let mut ranks = BTreeMap::from([(1, 1.0), (2, 1.0), (3, 1.0), (4, 1.0), (5, 1.0)]);
+    for _ in 0..100 {
+        let mut next: BTreeMap<u64, f64> = ranks.keys().map(|page| (*page, 0.15)).collect();
+        for (from, to) in links {
+            let out = links.iter().filter(|link| link.0 == from).count() as f64;
+            *next.entry(to).or_default() += 0.85 * ranks[&from] / out;
+        }
+        ranks = next;
+    }
+    let printed = lines("page_rank", &[]);
+    assert_eq!(printed.len(), ranks.len());
+    for line in printed {
+        let (rank, page) = line.trim().split_once(' ').unwrap();
+        let (rank, page): (f64, u64) = (rank.parse().unwrap(), page.parse().unwrap());
+        assert!((rank - ranks[&page]).abs() < 1e-3, "page {page} has {rank}, not {}", ranks[&page]);
+    }
+}
+
+#[test]
+fn connected_components() {
+    let file = std::env::temp_dir().join(format!("eddyline-edges-{}", std::process::id()));
+    std::fs::write(&file, "1 2\n2 3\n7 8\n9 9\n3 5\n8 12\n").unwrap();
+    let found = lines("connected_components", &["--", &file.display().to_string()]);
+    std::fs::remove_file(&file).unwrap();
+    let expected = ["1 1", "2 1", "3 1", "5 1", "7 7", "8 7", "12 7", "9 9"].map(str::to_owned);
+    assert_same(&found, &expected);
+}
+
+#[test]
+fn custom_connector() {
+    // It checks its own ledger and fails if a row is missing or there twice.
+    assert_eq!(
+        lines_at("custom_connector", "1", &[]),
+        ["4000 rows in the ledger, in 1 transactions; one was lost on the way"]
+    );
+}

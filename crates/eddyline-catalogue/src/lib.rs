@@ -51,6 +51,9 @@ pub const CATALOGUE: &[CatalogueJob] = jobs! {
     "broadcast": processes::broadcast, processes::expected_broadcast;
     "tumbling-windows": windows::tumbling, windows::expected_tumbling;
     "sliding-windows": windows::sliding, windows::expected_sliding;
+    "cumulative-windows": windows::cumulative, windows::expected_cumulative;
+    "window-functions": windows::functions, windows::expected_functions;
+    "count-windows": windows::counts, windows::expected_counts;
     "session-windows": windows::sessions, windows::expected_sessions;
     "connect": joins::connect, joins::expected_connect;
     "join": joins::join, joins::expected_join;

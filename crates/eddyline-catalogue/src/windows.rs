@@ -1,8 +1,11 @@
 //! Windows.
 
 use crate::input::{Event, Input};
-use eddyline::window::{Aggregator, SlicedWindows, WindowResult};
-use eddyline::{DataStream, Environment};
+use eddyline::window::{
+    Aggregator, CumulativeWindows, Elements, SlicedWindows, TimeWindow, TumblingEventTimeWindows,
+    WindowResult,
+};
+use eddyline::{Collector, DataStream, Environment};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -105,6 +108,77 @@ pub(crate) fn expected_sessions(input: &Input) -> Vec<String> {
             };
         }
         open.into_iter().for_each(close);
+    }
+    lines
+}
+
+/// Step of the cumulative windows, milliseconds.
+const STEP_MS: i64 = 50;
+/// Size of the count windows.
+const COUNT: u64 = 3;
+
+pub(crate) fn cumulative(environment: &Environment, input: &Input) -> DataStream<String> {
+    let millis = |millis: i64| Duration::from_millis(millis as u64);
+    let windows = CumulativeWindows::event_time(millis(SIZE_MS), millis(STEP_MS));
+    input.stream(environment, 0).key_by(|event| event.key).window(windows).aggregate(CountAndSum).map(line)
+}
+
+pub(crate) fn expected_cumulative(input: &Input) -> Vec<String> {
+    let mut windows: BTreeMap<(u64, i64, i64), (u64, i64)> = BTreeMap::new();
+    for event in input.events(0) {
+        let start = event.time - event.time.rem_euclid(SIZE_MS);
+        let ends = (1..=SIZE_MS / STEP_MS).map(|step| start + step * STEP_MS).filter(|end| event.time < *end);
+        for end in ends {
+            let window = windows.entry((event.key, start, end)).or_default();
+            *window = (window.0 + 1, window.1 + event.value);
+        }
+    }
+    let line = |((key, start, end), (count, sum))| format!("{key:?} {start}-{end} {count} {sum}");
+    windows.into_iter().map(line).collect()
+}
+
+/// Windows that keep all their elements and show them to a function, in the order of the elements' values.
+pub(crate) fn functions(environment: &Environment, input: &Input) -> DataStream<String> {
+    let windows = TumblingEventTimeWindows::of(Duration::from_millis(SIZE_MS as u64));
+    let show =
+        |key: &u64, window: &TimeWindow, elements: Elements<'_, Event>, out: &mut Collector<String>| {
+            let mut values: Vec<i64> = elements.iter().map(|event| event.value).collect();
+            values.sort_unstable();
+            out.collect(format!("{key} {} {values:?}", window.start));
+        };
+    input.stream(environment, 0).key_by(|event| event.key).window(windows).apply(show)
+}
+
+pub(crate) fn expected_functions(input: &Input) -> Vec<String> {
+    let mut windows: BTreeMap<(u64, i64), Vec<i64>> = BTreeMap::new();
+    for event in input.events(0) {
+        let start = event.time - event.time.rem_euclid(SIZE_MS);
+        windows.entry((event.key, start)).or_default().push(event.value);
+    }
+    let line = |((key, start), mut values): (_, Vec<i64>)| {
+        values.sort_unstable();
+        format!("{key} {start} {values:?}")
+    };
+    windows.into_iter().map(line).collect()
+}
+
+/// Windows by count. Keys belong to one split, for only there the order is known.
+pub(crate) fn counts(environment: &Environment, input: &Input) -> DataStream<String> {
+    let keyed = input.stream(environment, 0).key_by(|event| (event.split, event.key));
+    keyed.count_window(COUNT).aggregate(CountAndSum).map(|row| format!("{:?} {:?}", row.key, row.value))
+}
+
+pub(crate) fn expected_counts(input: &Input) -> Vec<String> {
+    let mut open: BTreeMap<(u32, u64), (u64, i64)> = BTreeMap::new();
+    let mut lines = Vec::new();
+    for event in input.events(0) {
+        let key = (event.split, event.key);
+        let window = open.entry(key).or_default();
+        *window = (window.0 + 1, window.1 + event.value);
+        if window.0 == COUNT {
+            lines.push(format!("{key:?} {window:?}"));
+            open.remove(&key);
+        }
     }
     lines
 }

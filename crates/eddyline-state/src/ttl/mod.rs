@@ -5,7 +5,7 @@
 //! choice; that it is cleaned up some time is promised by the clean-ups that are switched on:
 //!
 //! - on access: what is found expired is dropped, always;
-//! - incremental: each access looks at a few further entries, wherever they are ([`SweepCursor`]);
+//! - incremental: each access looks at a few further entries, wherever they are (`SweepCursor`);
 //! - in full snapshots: what has expired is not written.
 //!
 //! Times are stored next to the values, in a schema of its own ([`Timed`], [`TimedList`]). State that was written
