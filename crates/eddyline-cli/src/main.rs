@@ -4,7 +4,9 @@ mod logs;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 // Records are made on one thread and dropped on another all the time; mimalloc is built for that.
 #[global_allocator]
@@ -25,9 +27,8 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let filter = EnvFilter::try_from_env("EDDYLINE_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(std::io::stderr).init();
     let Arguments { command } = Arguments::parse();
+    start_logging();
     let outcome = match command {
         Command::Logs(arguments) => logs::run(&arguments),
     };
@@ -38,4 +39,18 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Logs to standard error what `EDDYLINE_LOG` asks for: a level, or `target=level` several times, with commas between.
+fn start_logging() {
+    let filter = match std::env::var("EDDYLINE_LOG").map(|wanted| wanted.parse::<Targets>()) {
+        Ok(Ok(filter)) => filter,
+        Ok(Err(error)) => {
+            eprintln!("eddyline: EDDYLINE_LOG is not understood ({error}); warnings are shown");
+            Targets::new().with_default(LevelFilter::WARN)
+        }
+        Err(_) => Targets::new().with_default(LevelFilter::WARN),
+    };
+    let lines = tracing_subscriber::fmt::layer().with_target(false).with_writer(std::io::stderr);
+    tracing_subscriber::registry().with(lines).with(filter).init();
 }
