@@ -44,6 +44,7 @@ fn for_struct(core: &TokenStream, name: &str, body: &Body<'_>) -> TokenStream {
     let (pattern, bound) = pattern(body);
     let encode = encode(core, body, &bound);
     let heap_bytes = heap_bytes(core, body, &bound);
+    let touch = touch(core, body, &bound);
     let decode = decode(core, &quote!(Self), body);
     let from_value = match body {
         Body::Unit => quote!(__value.into_fields().map(|_| Self)),
@@ -68,6 +69,11 @@ fn for_struct(core: &TokenStream, name: &str, body: &Body<'_>) -> TokenStream {
         fn heap_bytes(&self) -> usize {
             let Self #pattern = self;
             #heap_bytes
+        }
+        #[inline]
+        fn touch(&self) -> u64 {
+            let Self #pattern = self;
+            #touch
         }
     }
 }
@@ -208,6 +214,14 @@ fn heap_bytes(core: &TokenStream, body: &Body<'_>, bound: &[Ident]) -> TokenStre
     }
     let types = body.types();
     quote!(#(<#types as #core::Data>::heap_bytes(#bound))+*)
+}
+
+fn touch(core: &TokenStream, body: &Body<'_>, bound: &[Ident]) -> TokenStream {
+    if bound.is_empty() {
+        return quote!(0);
+    }
+    let types = body.types();
+    quote!(#(<#types as #core::Data>::touch(#bound))^*)
 }
 
 /// The value built by decoding its fields in order.

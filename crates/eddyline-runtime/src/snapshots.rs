@@ -9,6 +9,7 @@ use crate::operator::Progress;
 use eddyline_core::{Error, Result, Tick};
 use eddyline_protocol::{CheckpointId, FromWorker, OperatorManifest, PartManifest, StateManifest};
 use eddyline_state::PartWriter;
+use eddyline_state::part::{CHUNK_BYTES_MAX, IDLE_CHUNKS_MAX};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
@@ -69,6 +70,8 @@ pub(crate) struct Snapshots {
     /// Checkpoints that were announced and are neither committed nor aborted: nothing may build on them.
     uncommitted: BTreeSet<CheckpointId>,
     entries_per_step: usize,
+    /// Chunks of earlier parts, for the next one to fill: fresh memory is dearer than filling it.
+    spare: Vec<Vec<u8>>,
 }
 
 impl Snapshots {
@@ -81,6 +84,7 @@ impl Snapshots {
             full_next: false,
             uncommitted: BTreeSet::new(),
             entries_per_step,
+            spare: Vec::new(),
         }
     }
 
@@ -92,7 +96,8 @@ impl Snapshots {
     /// A cut was announced.
     pub(crate) fn begin(&mut self, checkpoint: CheckpointId, tick: Tick) {
         self.uncommitted.insert(checkpoint);
-        let writer = Some(PartWriter::new(self.io.part_path(checkpoint)));
+        let spare = std::mem::take(&mut self.spare);
+        let writer = Some(PartWriter::new(self.io.part_path(checkpoint)).with_spare(spare));
         self.active.insert(
             checkpoint,
             Active {
@@ -185,6 +190,8 @@ impl Snapshots {
         while let Some(chunk) = self.io.take_written() {
             if let Some(writer) = self.active.values_mut().find_map(|active| active.writer.as_mut()) {
                 writer.recycle(chunk);
+            } else if self.spare.len() < IDLE_CHUNKS_MAX && chunk.capacity() >= CHUNK_BYTES_MAX {
+                self.spare.push(cleared(chunk));
             }
         }
         self.report(instances)
@@ -204,6 +211,8 @@ impl Snapshots {
         let Some(writer) = active.writer.take() else { return };
         match writer.finish() {
             Ok(rest) => {
+                self.spare = rest.spare;
+                self.spare.truncate(IDLE_CHUNKS_MAX);
                 active.bytes = rest.bytes;
                 for chunk in rest.chunks {
                     self.io.append(checkpoint, chunk);
@@ -264,6 +273,11 @@ impl Snapshots {
         }
         messages
     }
+}
+
+fn cleared(mut chunk: Vec<u8>) -> Vec<u8> {
+    chunk.clear();
+    chunk
 }
 
 fn write_slice(

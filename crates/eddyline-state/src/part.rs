@@ -15,6 +15,10 @@ pub const CHUNK_BYTES_MAX: usize = 1 << 20;
 const BLOCK_BYTES_MIN: usize = 16 << 10;
 /// The most chunks that are kept to be filled again.
 const SPARE_CHUNKS_MAX: usize = 32;
+/// The most of them that are kept when no part is being written.
+pub const IDLE_CHUNKS_MAX: usize = 8;
+/// Every so many bytes the checksum catches up: while they are still in the processor's nearest caches.
+const SUMMED_BYTES: usize = 32 << 10;
 
 /// Collects the segments of one part file.
 #[derive(Debug)]
@@ -24,6 +28,8 @@ pub struct PartWriter {
     current: Vec<u8>,
     sealed_bytes: u64,
     segment: Option<OpenSegment>,
+    /// From which length of the current chunk on something is to be done about it.
+    attention_at: usize,
     /// Chunks that were written and can be filled again.
     spare: Vec<Vec<u8>>,
 }
@@ -43,6 +49,8 @@ pub struct FinishedPart {
     pub chunks: Vec<Vec<u8>>,
     /// Bytes in the whole file; 0 means that no file is needed.
     pub bytes: u64,
+    /// Chunks to be filled again, by the next part.
+    pub spare: Vec<Vec<u8>>,
 }
 
 impl PartWriter {
@@ -54,8 +62,15 @@ impl PartWriter {
             current: Vec::new(),
             sealed_bytes: 0,
             segment: None,
+            attention_at: SUMMED_BYTES,
             spare: Vec::new(),
         }
+    }
+
+    /// The same part, with chunks of an earlier one to be filled again.
+    #[must_use]
+    pub fn with_spare(self, spare: Vec<Vec<u8>>) -> Self {
+        PartWriter { spare, ..self }
     }
 
     /// Where the part will be stored.
@@ -91,8 +106,8 @@ impl PartWriter {
     #[inline]
     pub fn append(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
         encode(&mut self.current);
-        if self.current.len() >= CHUNK_BYTES_MAX {
-            self.seal();
+        if self.current.len() >= self.attention_at {
+            self.attend();
         }
     }
 
@@ -102,15 +117,13 @@ impl PartWriter {
             self.append(|out| out.extend_from_slice(&block));
             return;
         }
-        self.seal_current(Vec::new());
+        let next = self.spare.pop().unwrap_or_default();
+        self.seal_current(next);
         if let Some(segment) = &mut self.segment {
             segment.checksum.update(&block);
         }
         self.sealed_bytes += block.len() as u64;
         self.chunks.push_back(block);
-        if let Some(spare) = self.spare.pop() {
-            self.current = spare;
-        }
     }
 
     /// Ends the open segment, which has `entries` entries.
@@ -149,10 +162,19 @@ impl PartWriter {
         if !self.current.is_empty() {
             self.chunks.push_back(std::mem::take(&mut self.current));
         }
-        Ok(FinishedPart { chunks: self.chunks.into(), bytes })
+        Ok(FinishedPart { chunks: self.chunks.into(), bytes, spare: self.spare })
     }
 
     #[cold]
+    fn attend(&mut self) {
+        self.seal();
+        if let Some(segment) = &mut self.segment {
+            segment.checksum.update(&self.current[segment.summed..]);
+            segment.summed = self.current.len();
+        }
+        self.attention_at = (self.current.len() + SUMMED_BYTES).min(CHUNK_BYTES_MAX);
+    }
+
     fn seal(&mut self) {
         while self.current.len() >= CHUNK_BYTES_MAX {
             let mut rest = self.spare.pop().unwrap_or_default();
@@ -170,6 +192,7 @@ impl PartWriter {
             segment.summed = 0;
         }
         let chunk = std::mem::replace(&mut self.current, next);
+        self.attention_at = (self.current.len() + SUMMED_BYTES).min(CHUNK_BYTES_MAX);
         if chunk.is_empty() {
             self.recycle(chunk);
         } else {

@@ -5,6 +5,9 @@ use super::{Data, DataType, DecodeError, Reader, Value, decode_element, encode_e
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+/// What a processor loads from memory at once, bytes.
+const CACHE_LINE_BYTES: usize = 64;
+
 impl<T: Data> Data for Option<T> {
     const HAS_HEAP: bool = T::HAS_HEAP;
     fn schema() -> DataType {
@@ -152,6 +155,12 @@ impl<T: Data, const N: usize> Data for [T; N] {
     fn heap_bytes(&self) -> usize {
         self.iter().map(T::heap_bytes).sum()
     }
+    #[inline]
+    fn touch(&self) -> u64 {
+        let per_line = (CACHE_LINE_BYTES / size_of::<T>().max(1)).max(1);
+        let seen = self.iter().step_by(per_line).fold(0, |seen, item| seen ^ item.touch());
+        seen ^ self.last().map_or(0, T::touch)
+    }
 }
 
 macro_rules! pointers {
@@ -182,6 +191,8 @@ macro_rules! tuples {
                 Ok(($(item_from_value::<$name>(&mut items, $index)?,)+))
             }
             fn heap_bytes(&self) -> usize { 0 $(+ self.$index.heap_bytes())+ }
+            #[inline]
+            fn touch(&self) -> u64 { 0 $(^ self.$index.touch())+ }
         }
     )*};
 }

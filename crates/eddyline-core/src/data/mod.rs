@@ -94,6 +94,14 @@ pub trait Data: Clone + Send + 'static + Sized {
         0
     }
 
+    /// Reads a little of each cache line of the value itself, so that all of it is on its way from memory before it
+    /// is needed. The number means nothing; 0 for what is too small to be worth it.
+    #[doc(hidden)]
+    #[inline]
+    fn touch(&self) -> u64 {
+        0
+    }
+
     /// The stable hash of the value's canonical bytes (see [`crate::key`]).
     fn stable_hash(&self) -> u64 {
         crate::key::hash_encoded(self)

@@ -42,6 +42,8 @@ macro_rules! integers {
                 Self::try_from(number).map_err(|_| too_wide(stringify!($type)))
             }
             #[inline]
+            fn touch(&self) -> u64 { *self as u64 }
+            #[inline]
             fn stable_hash(&self) -> u64 { stable_hash(&self.to_le_bytes()) }
             #[inline]
             fn encode_array<const N: usize>(items: &[Self; N], out: &mut Vec<u8>) {

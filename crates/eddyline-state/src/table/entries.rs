@@ -33,6 +33,9 @@ const WRITTEN: u32 = 3;
 /// Tables up to this length are scanned for changes rather than listed: cheaper, and no allocation.
 const SCANNED_LENGTH: usize = 16;
 
+/// Entries larger than this may need several loads from memory.
+const ONE_LINE_BYTES: usize = 32;
+
 /// How many listed entries are asked for at once.
 const WARMED_POSITIONS: usize = 64;
 
@@ -76,6 +79,15 @@ pub(crate) struct Entry<H, K, V> {
     pub(crate) epoch: u32,
     pub(crate) key: K,
     pub(crate) value: V,
+}
+
+impl<H, K, V: Data> Entry<H, K, V> {
+    /// Begins to load the entry from memory: its first cache line, and those of a value that does not fit there.
+    #[inline]
+    fn touch(&self) -> u64 {
+        let value = if size_of::<Self>() > ONE_LINE_BYTES { self.value.touch() } else { 0 };
+        u64::from(self.epoch) ^ value
+    }
 }
 
 /// Whether an entry is that of `key`; keys that own memory are compared only if their hashes agree.
@@ -193,7 +205,7 @@ pub(crate) struct Removed<V> {
     pub(crate) known_to_segments: bool,
 }
 
-impl<H: StoredHash, K: Data + Eq, V> Entries<H, K, V> {
+impl<H: StoredHash, K: Data + Eq, V: Data> Entries<H, K, V> {
     pub(crate) fn new() -> Self {
         Entries { table: HashTable::new(), changes: Changes::new() }
     }
@@ -222,7 +234,7 @@ impl<H: StoredHash, K: Data + Eq, V> Entries<H, K, V> {
         let mut seen = 0;
         for hash in hashes {
             let candidate = self.table.iter_hash(H::of(hash).table_hash()).next();
-            seen ^= candidate.map_or(0, |entry| entry.epoch);
+            seen ^= candidate.map_or(0, Entry::touch);
         }
         std::hint::black_box(seen);
     }
@@ -392,10 +404,8 @@ impl<H: StoredHash, K: Data + Eq, V> Entries<H, K, V> {
             let chunk = at..end.min(at + WARMED_POSITIONS);
             if let Some(list) = list {
                 // Listed entries lie anywhere: ask for all of them before waiting for the first.
-                let epochs = list[chunk.clone()]
-                    .iter()
-                    .map(|index| self.table.get_bucket(*index as usize).map_or(0, |entry| entry.epoch));
-                std::hint::black_box(epochs.fold(0, |seen, epoch| seen ^ epoch));
+                let entries = list[chunk.clone()].iter().map(|index| self.table.get_bucket(*index as usize));
+                std::hint::black_box(entries.flatten().fold(0, |seen, entry| seen ^ entry.touch()));
             }
             for position in chunk {
                 if *budget == 0 {
