@@ -3,12 +3,14 @@
 //! Every figure stands beside its target and beside what else was measured in the same run. Processor time per
 //! record is little disturbed by other programs on the machine, wall time is: the load is told with it.
 
+mod batch_jobs;
 mod benchmarks;
 mod bid;
 mod checkpoint_job;
 mod columnar_count;
 mod figures;
 mod latency_job;
+mod operator_jobs;
 mod plot;
 mod recovery_job;
 mod report;
@@ -37,7 +39,7 @@ const PLOTTED: &[&str] = &["ns", "×", "ms", "%"];
 #[derive(Parser)]
 #[command(name = "eddyline-bench")]
 struct Arguments {
-    /// Which benchmarks: window, keys, sliding, latency, checkpoints, recovery; all of them if none is named.
+    /// Which benchmarks: window, keys, sliding, operators, batch, latency, checkpoints, recovery; all of them if none is named.
     names: Vec<String>,
     /// Small inputs: whether everything works, not how fast.
     #[arg(long)]
@@ -57,6 +59,8 @@ struct Arguments {
 fn run_case(name: &str, settings: &Settings) -> Result<()> {
     match name {
         "window" => window_job::run(settings),
+        "batch" => batch_jobs::run(settings),
+        "operator" => operator_jobs::run(settings),
         "paced" => latency_job::run_paced(settings),
         "start" => latency_job::run_start(settings),
         "idle" => latency_job::run_idle(settings),

@@ -196,9 +196,10 @@ impl Plan {
 
 /// The bare loop hashes as cheaply as can be done for a `u64`: it is to be hard to beat.
 #[derive(Clone, Default)]
-struct Mixing;
+pub struct Mixing;
 
-struct MixingHasher(u64);
+/// Mixes a number.
+pub struct MixingHasher(u64);
 
 impl std::hash::BuildHasher for Mixing {
     type Hasher = MixingHasher;

@@ -1,7 +1,7 @@
 //! Two streams that meet.
 
 use crate::input::{Event, Input};
-use eddyline::window::SlicedWindows;
+use eddyline::window::{CumulativeWindows, SlicedWindows};
 use eddyline::{
     Collector, DataStream, Environment, KeyedCoProcessFunction, KeyedContext, KeyedOpenContext, KeyedStream,
     Result, TimeDomain, ValueState,
@@ -64,6 +64,33 @@ pub(crate) fn co_group(environment: &Environment, input: &Input) -> DataStream<S
         out.collect(group_line(*key, window.start, (left.len(), sum(left)), (right.len(), sum(right))));
         Ok(())
     })
+}
+
+/// Windows that grow, which the operator for windows of all kinds runs.
+pub(crate) fn cumulative_co_group(environment: &Environment, input: &Input) -> DataStream<String> {
+    let [left, right] = sides(environment, input);
+    let millis = |millis: i64| Duration::from_millis(millis as u64);
+    let windows = CumulativeWindows::event_time(millis(SIZE_MS), millis(SIZE_MS / 2));
+    left.co_group(&right).window(windows).apply(|key, window, left, right, out| {
+        let sum = |events: &[Event]| events.iter().map(|event| event.value).sum::<i64>();
+        out.collect(group_line(*key, window.end, (left.len(), sum(left)), (right.len(), sum(right))));
+        Ok(())
+    })
+}
+
+pub(crate) fn expected_cumulative_co_group(input: &Input) -> Vec<String> {
+    let mut groups: BTreeMap<(u64, i64), [(usize, i64); 2]> = BTreeMap::new();
+    for source in [0, 1] {
+        for event in input.events(source) {
+            let start = event.time.div_euclid(SIZE_MS) * SIZE_MS;
+            let ends = [start + SIZE_MS / 2, start + SIZE_MS].into_iter().filter(|end| event.time < *end);
+            for end in ends {
+                let side = &mut groups.entry((event.key, end)).or_default()[source as usize];
+                *side = (side.0 + 1, side.1 + event.value);
+            }
+        }
+    }
+    groups.into_iter().map(|((key, end), [left, right])| group_line(key, end, left, right)).collect()
 }
 
 fn group_line(key: u64, start: i64, left: (usize, i64), right: (usize, i64)) -> String {

@@ -11,6 +11,7 @@
 //!
 //! An operator that is new gets one entry more in one of the modules, and its line in [`CATALOGUE`].
 
+mod bounded;
 mod input;
 mod joins;
 mod processes;
@@ -33,11 +34,20 @@ pub struct CatalogueJob {
     pub describe: fn(&Environment, &Input) -> DataStream<String>,
     /// What has to come out, in any order.
     pub expected: fn(&Input) -> Vec<String>,
+    /// Whether it collects bounded data: then it takes no periodic checkpoints, and begins again after a failure.
+    pub is_bounded: bool,
 }
 
 macro_rules! jobs {
-    ($($name:literal: $describe:path, $expected:path;)*) => {
-        &[$(CatalogueJob { name: $name, describe: $describe, expected: $expected },)*]
+    (@ bounded) => { true };
+    (@) => { false };
+    ($($name:literal $($bounded:ident)?: $describe:path, $expected:path;)*) => {
+        &[$(CatalogueJob {
+            name: $name,
+            describe: $describe,
+            expected: $expected,
+            is_bounded: jobs!(@ $($bounded)?),
+        },)*]
     };
 }
 
@@ -59,11 +69,13 @@ pub const CATALOGUE: &[CatalogueJob] = jobs! {
     "join": joins::join, joins::expected_join;
     "window-join": joins::window_join, joins::expected_window_join;
     "co-group": joins::co_group, joins::expected_co_group;
+    "cumulative-co-group": joins::cumulative_co_group, joins::expected_cumulative_co_group;
     "interval-join": joins::interval_join, joins::expected_interval_join;
     "async-calls": steps::async_calls, steps::expected_async_calls;
     "iterate": steps::iterate, steps::expected_iterate;
     "side-outputs": steps::side_outputs, steps::expected_side_outputs;
     "transformations": steps::transformations, steps::expected_transformations;
+    "data-sets" bounded: bounded::data_sets, bounded::expected_data_sets;
     "partitioning": steps::partitioning, steps::expected_partitioning;
 };
 

@@ -6,6 +6,8 @@
 use crate::environment::Waiting;
 use eddyline_core::{Error, Result};
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::task::Waker;
 use std::thread::JoinHandle;
@@ -16,6 +18,10 @@ pub(crate) trait Handler: Send + 'static {
     type Command: Send + 'static;
     /// What it answers.
     type Event: Send + 'static;
+    /// Given a flag, before the first command, that says once it is set that nobody wants what is under way any more.
+    fn watch(&mut self, abandoned: Arc<AtomicBool>) {
+        let _ = abandoned;
+    }
     /// Does what `command` says; may block.
     fn handle(&mut self, command: Self::Command, answer: &mut dyn FnMut(Self::Event));
 }
@@ -31,6 +37,7 @@ pub(crate) enum Lane<H: Handler> {
         /// `None` once no command follows.
         commands: Option<Sender<H::Command>>,
         events: Receiver<H::Event>,
+        abandoned: Arc<AtomicBool>,
         thread: Option<JoinHandle<()>>,
     },
 }
@@ -46,8 +53,14 @@ impl<H: Handler> Lane<H> {
         }
         let (commands, incoming) = channel::<H::Command>();
         let (outgoing, events) = channel();
+        let abandoned = Arc::new(AtomicBool::new(false));
+        let is_abandoned = abandoned.clone();
+        handler.watch(abandoned.clone());
         let work = move || {
             for command in incoming {
+                if is_abandoned.load(Ordering::Acquire) {
+                    return;
+                }
                 let mut answered = false;
                 handler.handle(command, &mut |event| {
                     // Nobody listens any more once the operator is closed: the work is done all the same.
@@ -62,7 +75,7 @@ impl<H: Handler> Lane<H> {
             Error::config(format!("cannot start a thread for files: {error}"))
                 .with_hint("raise the limit on threads (ulimit -u), or lower the parallelism")
         })?;
-        Ok(Lane::Thread { commands: Some(commands), events, thread: Some(thread) })
+        Ok(Lane::Thread { commands: Some(commands), events, abandoned, thread: Some(thread) })
     }
 
     /// Hands a command over.
@@ -102,6 +115,15 @@ impl<H: Handler> Lane<H> {
         }
     }
 
+    /// No command follows, and what is not done yet is not wanted any more: the thread ends after the call that it is
+    /// in, and nobody waits for it.
+    pub(crate) fn abandon(&mut self) {
+        if let Lane::Thread { commands, abandoned, thread, .. } = self {
+            abandoned.store(true, Ordering::Release);
+            (*commands, *thread) = (None, None);
+        }
+    }
+
     /// Returns when all commands are worked through; none may follow.
     pub(crate) fn finish(&mut self) {
         if let Lane::Thread { commands, thread, .. } = self {
@@ -125,6 +147,31 @@ mod tests {
         fn handle(&mut self, command: u32, answer: &mut dyn FnMut(u32)) {
             answer(command * 2);
         }
+    }
+
+    /// Waits for a word before each answer.
+    struct Slow(Receiver<()>, Sender<u32>);
+    impl Handler for Slow {
+        type Command = u32;
+        type Event = u32;
+        fn handle(&mut self, command: u32, _: &mut dyn FnMut(u32)) {
+            self.1.send(command).unwrap();
+            let _ = self.0.recv();
+        }
+    }
+
+    #[test]
+    fn an_abandoned_lane_is_not_waited_for_and_begins_nothing_more() {
+        let ((go_on, may_go_on), (begun, begins)) = (channel(), channel());
+        let mut lane =
+            Lane::start(Slow(may_go_on, begun), Waiting::OwnThread, "test", Waker::noop().clone()).unwrap();
+        (0..3).for_each(|number| lane.send(number));
+        assert_eq!(begins.recv(), Ok(0));
+        // The handler is in its first call, which this does not wait for.
+        lane.abandon();
+        go_on.send(()).unwrap();
+        assert!(begins.recv().is_err(), "the thread has ended without another call");
+        assert!(lane.poll().unwrap().is_none());
     }
 
     #[test]

@@ -259,6 +259,11 @@ impl Operator for LoopHead {
         self.ends.released.get()
     }
 
+    /// Records may be on their way round for as long as the loop is open.
+    fn is_idle(&self, _inputs_idle: bool) -> bool {
+        false
+    }
+
     fn in_flight(&self) -> usize {
         self.ends.queue.borrow().len()
     }

@@ -97,15 +97,22 @@ pub trait Operator: Stateful {
         Ok(())
     }
 
+    /// Whether all that [`Operator::on_commit`] has begun is visible by now. The job does not end before that. Called
+    /// whenever the worker has been woken, until it says [`Progress::Done`].
+    fn poll_committed(&mut self) -> Result<Progress> {
+        Ok(Progress::Done)
+    }
+
     /// The watermark this operator promises to those after it, given that of its inputs. Only asked of operators
     /// whose node says that it generates watermarks.
     fn output_watermark(&self, input: EventTime) -> EventTime {
         input
     }
 
-    /// Whether the operator has no watermark to offer for now (its node generates watermarks and has seen none).
-    fn is_idle(&self) -> bool {
-        false
+    /// Whether the operator has nothing to promise for now, so that nobody waits for its watermark; `inputs_idle` says
+    /// whether that is so for all of its inputs. Only asked of operators whose node says that it generates watermarks.
+    fn is_idle(&self, inputs_idle: bool) -> bool {
+        inputs_idle
     }
 
     /// Whether the operator takes records now. One that answers no must see to it that its waker is called.
@@ -129,6 +136,15 @@ pub trait Operator: Stateful {
     /// them to be zero.
     fn in_flight(&self) -> usize {
         0
+    }
+
+    /// The job has come to its end in good order: what all sinks have written is visible. Called once, before
+    /// [`Operator::close`].
+    ///
+    /// # Errors
+    /// End the attempt; the next one begins at the end.
+    fn finished(&mut self) -> Result<()> {
+        Ok(())
     }
 
     /// Releases what the instance holds; called once, also after errors.

@@ -95,6 +95,8 @@ pub(crate) struct OperatorTask {
     preparing: Option<Cut>,
     ended: bool,
     reported: Option<(EventTime, bool)>,
+    /// Whether all generators before the operator were idle when the watermark was looked up last.
+    inputs_idle: bool,
     bytes_per_row: Option<f64>,
     more: bool,
 }
@@ -134,6 +136,7 @@ impl OperatorTask {
             preparing: None,
             ended: false,
             reported: None,
+            inputs_idle: false,
             bytes_per_row: None,
             more: false,
         }
@@ -446,6 +449,7 @@ impl OperatorTask {
         loop {
             if self.applying.is_none() {
                 let newest = self.shared.watermarks.borrow().minimum_before(&self.generators, reach);
+                self.inputs_idle = newest.is_none();
                 match newest {
                     Some(watermark) if watermark > self.watermark => self.applying = Some(watermark),
                     _ => return Ok(None),
@@ -491,7 +495,7 @@ impl OperatorTask {
     fn report(&mut self, reach: Tick) {
         let instance = self.instance.borrow();
         let Body::Operator(operator) = &instance.body else { return };
-        let said = (operator.output_watermark(self.watermark), operator.is_idle());
+        let said = (operator.output_watermark(self.watermark), operator.is_idle(self.inputs_idle));
         if self.reported == Some(said) || (self.reported.is_none() && said == (WATERMARK_MIN, false)) {
             return;
         }

@@ -62,14 +62,21 @@ impl Outputs {
         !self.is_full(shared)
     }
 
-    fn send(&mut self, shared: &WorkerShared, allowance: &Allowance<'_>, port: usize, mut batch: Batch) {
+    /// Sends a batch of `bytes` bytes: counting them looks at every record.
+    fn send(
+        &mut self,
+        shared: &WorkerShared,
+        allowance: &Allowance<'_>,
+        port: usize,
+        (mut batch, bytes): (Batch, usize),
+    ) {
         let Some((number, account)) = self.accounts.get(port) else { return };
         let (number, sender) = (*number, shared.worker as u32);
         let mut left = self.edges.iter().filter(|edge| edge.port == port).count();
         if left == 0 {
             return;
         }
-        batch.reserve(Reservation::new(batch.memory_bytes(), account, &shared.pool));
+        batch.reserve(Reservation::new(bytes, account, &shared.pool));
         for (index, edge) in self.edges.iter_mut().enumerate().filter(|(_, edge)| edge.port == port) {
             left -= 1;
             let whole = if left == 0 { std::mem::take(&mut batch) } else { batch.clone() };
@@ -125,9 +132,10 @@ pub(crate) struct TaskEmitter<'a> {
 
 impl Emitter for TaskEmitter<'_> {
     fn emit(&mut self, port: usize, batch: Batch) -> Result<()> {
-        self.emitted_bytes += batch.memory_bytes();
+        let bytes = batch.memory_bytes();
+        self.emitted_bytes += bytes;
         self.emitted_rows += batch.len();
-        self.outputs.send(self.shared, &self.allowance, port, batch);
+        self.outputs.send(self.shared, &self.allowance, port, (batch, bytes));
         Ok(())
     }
 

@@ -146,7 +146,7 @@ impl Scenario {
             num_retained: random.between(1, 3) as u32,
         };
         let repeat_one_in = if random.chance(3) { 0 } else { random.between(3, 30) };
-        Scenario {
+        let scenario = Scenario {
             seed,
             processes,
             catalogue: draw_catalogue(seed),
@@ -166,13 +166,22 @@ impl Scenario {
             on_event: random.chance(16),
             rescales,
             faults: plan_faults(random, processes, run_ms),
-        }
+        };
+        scenario.without_checkpoints_if_bounded()
     }
 
     /// The same scenario with a job of the catalogue.
     #[must_use]
     pub fn with_catalogue(mut self, job: CatalogueJob) -> Self {
         self.catalogue = Some(job);
+        self.without_checkpoints_if_bounded()
+    }
+
+    /// What collects bounded data takes no periodic checkpoints.
+    fn without_checkpoints_if_bounded(mut self) -> Self {
+        if self.catalogue.is_some_and(|job| job.is_bounded) {
+            self.checkpoints.interval_ms = None;
+        }
         self
     }
 

@@ -12,6 +12,7 @@ mod environment;
 mod execution;
 pub mod function;
 pub mod join;
+mod late;
 mod operators;
 mod side_output;
 pub mod sink;

@@ -1,8 +1,10 @@
 //! The benchmarks: which jobs are measured, what their figures mean, what is promised.
 
+mod batch;
 mod checkpoints;
 mod keys;
 mod latency;
+mod operators;
 mod recovery;
 mod window;
 
@@ -56,6 +58,8 @@ pub const ALL: &[Benchmark] = &[
     Benchmark { name: "window", about: "processor and wall time per record", run: window::run },
     Benchmark { name: "keys", about: "ten million keys against a bare hash map", run: keys::run },
     Benchmark { name: "sliding", about: "sliding against tumbling windows", run: keys::run_sliding },
+    Benchmark { name: "operators", about: "every operator against a bare loop", run: operators::run },
+    Benchmark { name: "batch", about: "bounded data against the system's tools", run: batch::run },
     Benchmark { name: "latency", about: "latency, start, idling", run: latency::run },
     Benchmark { name: "checkpoints", about: "what checkpoints cost", run: checkpoints::run },
     Benchmark { name: "recovery", about: "from a kill to new output", run: recovery::run },

@@ -227,7 +227,7 @@ impl<T: Data, R: SplitReader<T>> SplitSource<T> for DiscoveringInstance<T, R> {
 
     fn close(&mut self) {
         if let Some(mut lane) = self.lane.take() {
-            lane.finish();
+            lane.abandon();
         }
     }
 }

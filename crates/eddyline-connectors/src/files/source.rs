@@ -373,7 +373,7 @@ impl<T: Data, P: LineParser<T>> SplitSource<T> for FileSource<T, P> {
 
     fn close(&mut self) {
         if let Some(mut lane) = self.lane.take() {
-            lane.finish();
+            lane.abandon();
         }
     }
 }

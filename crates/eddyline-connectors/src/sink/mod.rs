@@ -43,6 +43,9 @@ use std::time::Duration;
 /// Makes an encoder for each file.
 pub(crate) type Encoders<T> = Arc<dyn Fn() -> Box<dyn BulkEncoder<T>> + Send + Sync>;
 
+/// The name of the file that says that output is complete; see [`FileSink::success_marker`].
+pub const SUCCESS_MARKER: &str = "_SUCCESS";
+
 /// A sink that writes records to files of a directory, exactly once.
 ///
 /// # Examples
@@ -72,6 +75,7 @@ pub struct FileSink<T> {
     roll_bytes: u64,
     roll_interval_ms: i64,
     roll_inactivity_ms: i64,
+    marks_success: bool,
 }
 
 impl<T> Clone for FileSink<T> {
@@ -87,6 +91,7 @@ impl<T> Clone for FileSink<T> {
             roll_inactivity_ms: self.roll_inactivity_ms,
             roll_bytes: self.roll_bytes,
             roll_interval_ms: self.roll_interval_ms,
+            marks_success: self.marks_success,
         }
     }
 }
@@ -134,7 +139,35 @@ impl<T: Data> FileSink<T> {
             roll_bytes: 128 << 20,
             roll_interval_ms: 60_000,
             roll_inactivity_ms: i64::MAX,
+            marks_success: false,
         }
+    }
+
+    /// Makes an empty file [`SUCCESS_MARKER`] in the directory once the input of the job has ended and all files of all
+    /// instances are visible: whoever waits for it reads complete output. One of an earlier run is removed when the job
+    /// starts.
+    ///
+    /// # Examples
+    /// ```
+    /// use eddyline::{Environment, NodeSpec};
+    /// use eddyline_connectors::sink::{FileSink, SUCCESS_MARKER};
+    ///
+    /// # let out = std::env::temp_dir().join("eddyline-doc-success");
+    /// # std::fs::remove_dir_all(&out).ok();
+    /// let environment = Environment::new();
+    /// let numbers = environment.from_collection(vec![1u64, 2, 3]);
+    /// let sink = FileSink::new(&out, |number: &u64, line| line.extend_from_slice(format!("{number}\n").as_bytes()));
+    /// let sink = sink.success_marker();
+    /// numbers.add_sink_operator(NodeSpec::named("numbers"), move || sink.operator());
+    /// environment.execute("numbers")?;
+    /// assert!(out.join(SUCCESS_MARKER).exists());
+    /// # std::fs::remove_dir_all(out).ok();
+    /// # Ok::<(), eddyline::Error>(())
+    /// ```
+    #[must_use]
+    pub fn success_marker(mut self) -> Self {
+        self.marks_success = true;
+        self
     }
 
     /// Packs the files, and appends `.gz` or `.zst` to their names (default: they are not packed).

@@ -3,12 +3,12 @@
 //! State: the files that are sealed and whose visible name is not durable yet. It is kept as union state, so that
 //! after a restore every instance knows the files of all and none removes what another has to commit.
 
-use super::FileSink;
 use super::bucket;
 use super::commit::{commit_file, remove_stale};
 use super::name::NamePattern;
 use super::open_file::OpenFile;
 use super::writer::{Command, Event, Writer};
+use super::{FileSink, SUCCESS_MARKER};
 use crate::environment::ConnectorEnvironment;
 use crate::lane::Lane;
 use eddyline_core::{Batch, Data, Error, EventTime, Result};
@@ -69,6 +69,8 @@ pub struct FileSinkOperator<T> {
     waiting_bytes: i64,
     accounted_bytes: i64,
     failure: Option<Error>,
+    /// The input has ended; a job that is suspended has not.
+    ended: bool,
 }
 
 impl<T: Data> FileSinkOperator<T> {
@@ -92,6 +94,7 @@ impl<T: Data> FileSinkOperator<T> {
             waiting_bytes: 0,
             accounted_bytes: 0,
             failure: None,
+            ended: false,
         }
     }
 
@@ -225,6 +228,12 @@ impl<T: Data> FileSinkOperator<T> {
         (self.attempt, self.instance) = (attempt, instance);
         self.pending = OperatorListState::union("pending-files", instance);
         self.files.create_dir_all(&self.sink.directory)?;
+        if self.sink.marks_success && instance == 0 {
+            let marker = self.sink.directory.join(SUCCESS_MARKER);
+            if self.files.exists(&marker)? {
+                self.files.remove(&marker)?;
+            }
+        }
         let writer = Writer::new(self.files.clone(), self.sink.directory.clone());
         self.lane = Some(Lane::start(writer, environment.waiting, "file-sink", waker)?);
         Ok(())
@@ -270,6 +279,18 @@ impl<T: Data> FileSinkOperator<T> {
             self.send(Command::Prepare { checkpoint });
         }
         self.collect()
+    }
+
+    /// Says that the output is complete, if that was asked for and it is.
+    pub(super) fn mark_success(&mut self) -> Result<()> {
+        if self.sink.marks_success && self.ended && self.instance == 0 {
+            // One that is there already says the same.
+            if let Some(mut marker) = self.files.create_new(&self.sink.directory.join(SUCCESS_MARKER))? {
+                marker.sync()?;
+            }
+            self.files.sync_dir(&self.sink.directory)?;
+        }
+        Ok(())
     }
 
     fn settle(&mut self, context: &OperatorContext<'_>) {
@@ -346,6 +367,15 @@ impl<T: Data> Operator for FileSinkOperator<T> {
         self.collect()?;
         self.settle(context);
         Ok(Progress::Done)
+    }
+
+    fn on_end(&mut self, _: &mut OperatorContext<'_>) -> Result<Progress> {
+        self.ended = true;
+        Ok(Progress::Done)
+    }
+
+    fn finished(&mut self) -> Result<()> {
+        self.mark_success()
     }
 
     fn accepts_input(&self) -> bool {

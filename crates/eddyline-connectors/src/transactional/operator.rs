@@ -4,7 +4,7 @@ use super::work::{Command, Event, Work};
 use super::{TransactionId, TransactionalStore, WRITES_MAX};
 use crate::environment::{ConnectorEnvironment, Waiting};
 use crate::lane::Lane;
-use eddyline_core::{Batch, Data, Error, Result};
+use eddyline_core::{Batch, Data, Result};
 use eddyline_protocol::CheckpointId;
 use eddyline_runtime::{Operator, OperatorContext, Progress, Stateful};
 use eddyline_state::{ManagedState, OperatorListState};
@@ -40,7 +40,6 @@ pub struct TransactionalOperator<T: Data, S: TransactionalStore<T>> {
     broken: BTreeSet<TransactionId>,
     committing: BTreeSet<TransactionId>,
     accounted_bytes: i64,
-    pub(super) ended: bool,
 }
 
 impl<T: Data, S: TransactionalStore<T>> TransactionalOperator<T, S> {
@@ -57,7 +56,6 @@ impl<T: Data, S: TransactionalStore<T>> TransactionalOperator<T, S> {
             broken: BTreeSet::new(),
             committing: BTreeSet::new(),
             accounted_bytes: 0,
-            ended: false,
         }
     }
 
@@ -182,20 +180,13 @@ impl<T: Data, S: TransactionalStore<T>> TransactionalOperator<T, S> {
             self.send(Command::Commit { id, records });
         }
         self.preparing = self.preparing.split_off(&checkpoint.saturating_add(1));
-        let is_last = self.ended && self.current.is_empty();
-        if is_last && self.pending.items().iter().all(|transaction| transaction.checkpoint <= checkpoint) {
-            // Nobody asks again behind the last checkpoint, so its commits are waited for here: a job that has
-            // finished has made all of its output visible. Nothing is left for a checkpoint after this one.
-            if let Some(lane) = &mut self.lane {
-                lane.finish();
-            }
-            self.collect()?;
-            if !self.committing.is_empty() {
-                return Err(Error::internal("a commit has not been answered"));
-            }
-            return Ok(());
-        }
         self.collect()
+    }
+
+    /// Whether the store has confirmed all commits.
+    pub(super) fn poll_commits(&mut self) -> Result<Progress> {
+        self.collect()?;
+        Ok(if self.committing.is_empty() { Progress::Done } else { Progress::Waiting })
     }
 
     fn settle(&mut self, context: &OperatorContext<'_>) {
@@ -236,11 +227,6 @@ impl<T: Data, S: TransactionalStore<T>> Operator for TransactionalOperator<T, S>
         Ok(Progress::Done)
     }
 
-    fn on_end(&mut self, _: &mut OperatorContext<'_>) -> Result<Progress> {
-        self.ended = true;
-        Ok(Progress::Done)
-    }
-
     fn accepts_input(&self) -> bool {
         self.outstanding < WRITES_MAX
     }
@@ -259,9 +245,15 @@ impl<T: Data, S: TransactionalStore<T>> Operator for TransactionalOperator<T, S>
         self.commit(checkpoint)
     }
 
+    fn poll_committed(&mut self) -> Result<Progress> {
+        self.poll_commits()
+    }
+
+    /// Waits for nothing: a job that has come to its end has nothing under way, and what another one has is repeated
+    /// by its next attempt.
     fn close(&mut self) {
         if let Some(mut lane) = self.lane.take() {
-            lane.finish();
+            lane.abandon();
         }
     }
 }

@@ -251,7 +251,7 @@ fn a_store_that_never_commits_ends_the_attempt() {
 }
 
 #[test]
-fn the_last_commit_is_waited_for_and_no_earlier_one_closes_the_store() {
+fn the_end_waits_for_the_last_commit() {
     let store = Store::default();
     let made = store.clone();
     let mut sink = TransactionalSink::new(move || made.clone()).operator();
@@ -266,12 +266,74 @@ fn the_last_commit_is_waited_for_and_no_earlier_one_closes_the_store() {
     };
     wait(&mut sink, 1);
     sink.write(vec![3]).unwrap();
-    // The input has ended, and the commit of the checkpoint before comes only now.
-    sink.ended = true;
+    // The commit of the checkpoint before comes only at the end.
     sink.commit(1).unwrap();
     sink.cut(2).unwrap();
     wait(&mut sink, 2);
     sink.commit(2).unwrap();
+    while sink.poll_commits().unwrap() != Progress::Done {
+        std::thread::yield_now();
+    }
     assert_eq!(store.committed(), [1, 2, 3]);
     sink.close();
+}
+
+/// A store whose commits wait for a word.
+struct Slow(Store, std::sync::mpsc::Receiver<()>);
+
+impl TransactionalStore<u64> for Slow {
+    fn recover(&mut self, _: &str, _: u64, _: &[TransactionId]) -> Result<()> {
+        Ok(())
+    }
+
+    fn begin(&mut self, id: &TransactionId) -> Result<()> {
+        self.0.begin(id)
+    }
+
+    fn write(&mut self, id: &TransactionId, records: &[u64]) -> Result<()> {
+        self.0.write(id, records)
+    }
+
+    fn pre_commit(&mut self, id: &TransactionId) -> Result<()> {
+        self.0.pre_commit(id)
+    }
+
+    fn commit(&mut self, id: &TransactionId) -> Result<CommitOutcome> {
+        match self.1.recv() {
+            Ok(()) => self.0.commit(id),
+            Err(_) => Ok(CommitOutcome::Retry(Duration::from_secs(3_600))),
+        }
+    }
+
+    fn abort(&mut self, id: &TransactionId) -> Result<()> {
+        self.0.abort(id)
+    }
+}
+
+#[test]
+fn neither_a_commit_nor_the_close_waits_for_the_store() {
+    let (store, (word, words)) = (Store::default(), std::sync::mpsc::channel());
+    let slow = Mutex::new(Some(Slow(store.clone(), words)));
+    let mut sink = TransactionalSink::new(move || slow.lock().unwrap().take().unwrap()).operator();
+    sink.start(Waiting::OwnThread, "uid", (1, 0), Waker::noop().clone()).unwrap();
+    sink.recover(1).unwrap();
+    sink.write(vec![1]).unwrap();
+    sink.cut(1).unwrap();
+    while sink.poll_cut(1).unwrap() != Progress::Done {
+        std::thread::yield_now();
+    }
+    sink.commit(1).unwrap();
+    assert_eq!(sink.poll_commits().unwrap(), Progress::Waiting);
+    word.send(()).unwrap();
+    while sink.poll_commits().unwrap() != Progress::Done {
+        std::thread::yield_now();
+    }
+    assert_eq!(store.committed(), [1]);
+    sink.write(vec![2]).unwrap();
+    sink.cut(2).unwrap();
+    sink.commit(2).unwrap();
+    // The store asks for an hour's patience; the worker's thread has none to give.
+    drop(word);
+    sink.close();
+    assert_eq!(store.committed(), [1]);
 }

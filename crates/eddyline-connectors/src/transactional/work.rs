@@ -7,6 +7,8 @@ use eddyline_core::{Data, Error, Result};
 use eddyline_protocol::CheckpointId;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What the operator asks for.
 pub(super) enum Command<T> {
@@ -40,12 +42,14 @@ pub(super) struct Work<T, S> {
     /// Transactions that were begun; those with an error have to be written anew.
     begun: BTreeMap<TransactionId, Result<()>>,
     waiting: Waiting,
+    /// The attempt has ended: whatever is not committed is committed by the next one.
+    abandoned: Arc<AtomicBool>,
     record: PhantomData<fn(T)>,
 }
 
 impl<T: Data, S: TransactionalStore<T>> Work<T, S> {
     pub(super) fn new(store: S, waiting: Waiting) -> Self {
-        Work { store, begun: BTreeMap::new(), waiting, record: PhantomData }
+        Work { store, begun: BTreeMap::new(), waiting, abandoned: Arc::default(), record: PhantomData }
     }
 
     fn write(&mut self, id: &TransactionId, records: &[T]) {
@@ -70,6 +74,9 @@ impl<T: Data, S: TransactionalStore<T>> Work<T, S> {
 
     fn commit(&mut self, id: &TransactionId, records: &[T]) -> Result<()> {
         for _ in 0..COMMIT_ATTEMPTS_MAX {
+            if self.abandoned.load(Ordering::Acquire) {
+                return Err(Error::output("the attempt has ended before a commit was confirmed"));
+            }
             match self.store.commit(id)? {
                 CommitOutcome::Done => return Ok(()),
                 // In one thread, whoever simulates the store decides what a second attempt finds.
@@ -91,6 +98,10 @@ impl<T: Data, S: TransactionalStore<T>> Work<T, S> {
 impl<T: Data, S: TransactionalStore<T>> Handler for Work<T, S> {
     type Command = Command<T>;
     type Event = Event;
+
+    fn watch(&mut self, abandoned: Arc<AtomicBool>) {
+        self.abandoned = abandoned;
+    }
 
     fn handle(&mut self, command: Command<T>, answer: &mut dyn FnMut(Event)) {
         match command {

@@ -11,6 +11,7 @@ use crate::driver::Driver;
 use crate::graph::Job;
 use crate::instance::Body;
 use crate::latency::LatencyHistogram;
+use crate::operator::Progress;
 use crate::outputs::NoEmitter;
 use crate::services::Services;
 use crate::shared::{Limits, WorkerShared};
@@ -115,6 +116,8 @@ pub struct WorkerRun {
     control: Box<dyn ControlPort>,
     buffer_timeout_micros: u64,
     committed: CheckpointId,
+    /// The newest commit that the supervisor has not been told of: what it makes visible is not all visible yet.
+    unconfirmed: Option<CheckpointId>,
     next_memory_check: u64,
     finished: bool,
 }
@@ -144,6 +147,7 @@ impl WorkerRun {
             control,
             buffer_timeout_micros: config.buffer_timeout_micros,
             committed: 0,
+            unconfirmed: None,
             next_memory_check: 0,
             finished: false,
         };
@@ -169,8 +173,9 @@ impl WorkerRun {
         let wake_up = self.wake_due();
         let alive = self.timely.step();
         self.after_step(now)?;
+        self.confirm_commits()?;
         if !alive {
-            return Ok(self.finish());
+            return self.finish();
         }
         let mut held_due = self.shared.holds.flush_due(now, self.buffer_timeout_micros);
         if held_due.is_some() && self.is_out_of_work() {
@@ -222,8 +227,7 @@ impl WorkerRun {
             ToWorker::TriggerCheckpoint { checkpoint, kind } => self.driver.trigger(checkpoint, kind),
             ToWorker::Commit { checkpoint } => {
                 self.commit(checkpoint)?;
-                let worker = self.shared.worker as u32;
-                self.control.send(FromWorker::Committed { checkpoint, worker });
+                self.unconfirmed = self.unconfirmed.max(Some(checkpoint));
             }
             ToWorker::Stop { mode } => self.driver.stop(mode),
             ToWorker::Shutdown => {
@@ -254,6 +258,25 @@ impl WorkerRun {
         Ok(())
     }
 
+    /// Tells the supervisor of the newest commit once all of it is visible.
+    fn confirm_commits(&mut self) -> Result<(), FailureReport> {
+        let Some(checkpoint) = self.unconfirmed else { return Ok(()) };
+        for instance in self.shared.instances.borrow().iter() {
+            let progress =
+                instance.borrow_mut().call(&self.shared, &mut NoEmitter, (0, 0), |body, _| match body {
+                    Body::Operator(operator) => operator.poll_committed(),
+                    Body::Source(_) => Ok(Progress::Done),
+                })?;
+            if progress != Progress::Done {
+                return Ok(());
+            }
+        }
+        self.unconfirmed = None;
+        let worker = self.shared.worker as u32;
+        self.control.send(FromWorker::Committed { checkpoint, worker });
+        Ok(())
+    }
+
     /// Wakes the instances whose processing time has come; answers when the next one is due (monotonic).
     fn wake_due(&self) -> Option<u64> {
         let mut next = i64::MAX;
@@ -273,14 +296,20 @@ impl WorkerRun {
         })
     }
 
-    fn finish(&mut self) -> Turn {
+    fn finish(&mut self) -> Result<Turn, FailureReport> {
         if !self.finished {
+            for instance in self.shared.instances.borrow().iter() {
+                instance.borrow_mut().call(&self.shared, &mut NoEmitter, (0, 0), |body, _| match body {
+                    Body::Operator(operator) => operator.finished(),
+                    Body::Source(_) => Ok(()),
+                })?;
+            }
             self.finished = true;
             self.close();
             let worker = self.shared.worker as u32;
             self.control.send(FromWorker::Finished { worker });
         }
-        Turn::Finished
+        Ok(Turn::Finished)
     }
 
     /// Closes all operators and sources; called at the end and after failures.

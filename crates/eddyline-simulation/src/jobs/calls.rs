@@ -105,6 +105,10 @@ impl Operator for Calls {
         self.answer(context)
     }
 
+    fn is_idle(&self, inputs_idle: bool) -> bool {
+        inputs_idle && self.calls.is_empty()
+    }
+
     fn on_end(&mut self, context: &mut OperatorContext<'_>) -> Result<Progress> {
         match self.answer(context)? {
             Progress::Done if self.calls.is_empty() => Ok(Progress::Done),

@@ -5,6 +5,7 @@ use super::sink::FileSink;
 use crate::scenario::{MAX_PARALLELISM, PROCESSES_MAX, Scenario};
 use crate::world::Disk;
 use eddyline::async_call::AsyncExecutor;
+use eddyline::testing::lend_spilling_in_memory;
 use eddyline::{Environment, NodeSpec, Options};
 use eddyline_catalogue::{CatalogueJob, Input};
 use eddyline_core::Result;
@@ -40,6 +41,7 @@ pub(super) fn build(job: CatalogueJob, scenario: &Scenario, disk: &Disk) -> Resu
     let lines = (job.describe)(&environment, &catalogue_input(scenario));
     let disk = disk.clone();
     lines.add_sink_operator(NodeSpec::named("sink"), move || FileSink::<String>::new(disk.clone()));
-    let (job, options) = environment.build(JOB)?;
+    let (job, mut options) = environment.build(JOB)?;
+    lend_spilling_in_memory(&mut options.services);
     Ok((job, options.services))
 }

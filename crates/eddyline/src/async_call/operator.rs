@@ -309,6 +309,10 @@ impl<T: Data, U: Data, F: AsyncFunction<T, U>> Operator for AsyncCallOperator<T,
         self.calls.oldest().map_or(input, |oldest| input.min(oldest.saturating_sub(1)))
     }
 
+    fn is_idle(&self, inputs_idle: bool) -> bool {
+        inputs_idle && self.calls.len() == 0
+    }
+
     fn accepts_input(&self) -> bool {
         self.calls.len() < self.options.capacity
     }

@@ -289,7 +289,7 @@ impl Environment {
             bounded::tell_batch_mode(&mut runtime);
         }
         if collects || is_batch {
-            bounded::without_checkpoints(&mut runtime)?;
+            bounded::without_checkpoints(&options, &mut runtime)?;
         }
         let cache = self.cache.borrow();
         cache.check()?;

@@ -3,7 +3,7 @@
 use super::RuntimeMode;
 use super::values::{boolean, bytes, closest, duration, millis, number};
 use eddyline_core::{Error, Result};
-use eddyline_protocol::{AttemptConfig, RestartStrategy};
+use eddyline_protocol::{AttemptConfig, CheckpointConfig, RestartStrategy};
 use eddyline_runtime::attempt::JobOptions;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -21,7 +21,8 @@ pub struct Options {
     /// What followed `--` on the command line.
     pub arguments: Vec<String>,
     /// Everything else: processes, checkpoints, restarts, memory, ticks, clock. Its number of workers per process
-    /// follows from `parallelism`.
+    /// follows from `parallelism`. An interval of checkpoints that is not given (`None`) is 10 s for jobs that take
+    /// periodic checkpoints; 0 means the final one only.
     pub runtime: JobOptions,
     /// Whether results come as they are there, or final ones at the end.
     pub runtime_mode: RuntimeMode,
@@ -33,12 +34,15 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
+        let mut runtime = JobOptions::default();
+        // Whoever gives the default by name has given an interval: it must not be taken for none.
+        runtime.checkpoints.interval_ms = None;
         Options {
             parallelism: 1,
             max_parallelism: 128,
             watermark_interval_ms: 0,
             arguments: Vec::new(),
-            runtime: JobOptions::default(),
+            runtime,
             runtime_mode: RuntimeMode::default(),
             tmp_dirs: Vec::new(),
             restart_options: BTreeMap::new(),
@@ -73,7 +77,7 @@ const ENTRIES: &[OptionEntry] = entries! {
     "execution.runtime-mode", "`STREAMING`, `BATCH` (final results only) or `AUTOMATIC` (STREAMING)",
         |options, key, value| options.runtime_mode = RuntimeMode::parse(key, value)?;
     "execution.checkpointing.interval", "from checkpoint to checkpoint; 0: the final one only (10 s)",
-        |options, key, value| options.runtime.checkpoints.interval_ms = Some(millis(key, value)?).filter(|ms| *ms > 0);
+        |options, key, value| options.runtime.checkpoints.interval_ms = Some(millis(key, value)?);
     "execution.checkpointing.dir", "directory of the checkpoints (none kept)",
         |options, _key, value| options.runtime.checkpoint_dir = Some(path(value));
     "execution.checkpointing.min-pause", "from the end of a checkpoint to the next (0)",
@@ -206,6 +210,8 @@ impl Options {
         if runtime.on_event {
             runtime.tick_length = Duration::ZERO;
         }
+        let interval = runtime.checkpoints.interval_ms.or(CheckpointConfig::default().interval_ms);
+        runtime.checkpoints.interval_ms = interval.filter(|interval_ms| *interval_ms > 0);
         runtime.validate()?;
         Ok(runtime)
     }
@@ -236,6 +242,17 @@ mod tests {
         let attempts = runtime.attempts.unwrap();
         assert_eq!((attempts.processes, attempts.heartbeat_timeout_ms), (2, 2_000));
         assert!(runtime.on_event);
+    }
+
+    #[test]
+    fn the_interval_of_checkpoints_is_ten_seconds_unless_it_is_given() {
+        for (given, expected) in [(None, Some(10_000)), (Some("20 s"), Some(20_000)), (Some("0"), None)] {
+            let mut options = Options::default();
+            if let Some(given) = given {
+                options.set("execution.checkpointing.interval", given).unwrap();
+            }
+            assert_eq!(options.for_runtime().unwrap().checkpoints.interval_ms, expected, "{given:?}");
+        }
     }
 
     #[test]

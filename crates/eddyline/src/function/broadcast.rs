@@ -4,13 +4,13 @@
 //! records of the other side can only read it. A handle is declared in `open`; the context decides what may be done
 //! with it.
 
-use super::{Collector, KeyedContext, OutputTag, RuntimeContext, TimeDomain};
-use crate::side_output::SideOutputs;
+use super::{Collector, KeyedContext, ProcessContext, RuntimeContext, TimeDomain};
 use crate::state::{KeyedStates, States, declare_broadcast};
-use eddyline_core::{Clock, Data, EventTime, Key, Result};
+use eddyline_core::{Clock, Data, Key, Result};
 use eddyline_runtime::InstanceInfo;
 use eddyline_state::{BroadcastState, ListState, MapState, ValueState};
 use std::cell::{Ref, RefCell, RefMut};
+use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -241,20 +241,13 @@ impl<K: Key> BroadcastOpenContext<'_, K> {
     }
 }
 
-/// What may be asked while a record of the side that is not broadcast is processed.
+/// What may be asked while a record of the side that is not broadcast is processed: all that a [`ProcessContext`]
+/// answers, to which this dereferences, and the broadcast states.
 pub struct BroadcastReadContext<'a> {
-    pub(crate) runtime: &'a RuntimeContext,
-    pub(crate) watermark: EventTime,
-    pub(crate) timestamp: EventTime,
-    pub(crate) side: &'a mut SideOutputs,
+    pub(crate) process: ProcessContext<'a>,
 }
 
 impl BroadcastReadContext<'_> {
-    /// The job, as seen from this instance: parameters, services, metrics.
-    pub fn runtime(&self) -> &RuntimeContext {
-        self.runtime
-    }
-
     /// Shows a broadcast state.
     pub fn state<'s, BK: Data + Ord, BV: Data>(
         &self,
@@ -262,39 +255,29 @@ impl BroadcastReadContext<'_> {
     ) -> Ref<'s, BroadcastState<BK, BV>> {
         handle.state.borrow()
     }
+}
 
-    /// The record's timestamp; `i64::MIN` if it has none.
-    pub fn timestamp(&self) -> EventTime {
-        self.timestamp
-    }
+impl<'a> Deref for BroadcastReadContext<'a> {
+    type Target = ProcessContext<'a>;
 
-    /// The watermark as last applied.
-    pub fn watermark(&self) -> EventTime {
-        self.watermark
-    }
-
-    /// The time of the job's clock, milliseconds since the epoch.
-    pub fn processing_time_ms(&self) -> i64 {
-        self.runtime.processing_time_ms()
-    }
-
-    /// Emits `value` on a side output, with the record's timestamp.
-    pub fn side_output<S: Data>(&mut self, tag: &OutputTag<S>, value: S) {
-        self.side.collect(tag, value, self.timestamp);
+    fn deref(&self) -> &ProcessContext<'a> {
+        &self.process
     }
 }
 
-/// What may be asked while a record of the broadcast side is processed.
+impl<'a> DerefMut for BroadcastReadContext<'a> {
+    fn deref_mut(&mut self) -> &mut ProcessContext<'a> {
+        &mut self.process
+    }
+}
+
+/// What may be asked while a record of the broadcast side is processed: all that a [`ProcessContext`] answers, to which
+/// this dereferences; and the broadcast states may be changed.
 pub struct BroadcastContext<'a> {
-    pub(crate) inner: BroadcastReadContext<'a>,
+    pub(crate) process: ProcessContext<'a>,
 }
 
 impl BroadcastContext<'_> {
-    /// The job, as seen from this instance: parameters, services, metrics.
-    pub fn runtime(&self) -> &RuntimeContext {
-        self.inner.runtime
-    }
-
     /// Lets a broadcast state be changed.
     pub fn state<'s, BK: Data + Ord, BV: Data>(
         &self,
@@ -302,24 +285,18 @@ impl BroadcastContext<'_> {
     ) -> RefMut<'s, BroadcastState<BK, BV>> {
         handle.state.borrow_mut()
     }
+}
 
-    /// The record's timestamp; `i64::MIN` if it has none.
-    pub fn timestamp(&self) -> EventTime {
-        self.inner.timestamp
+impl<'a> Deref for BroadcastContext<'a> {
+    type Target = ProcessContext<'a>;
+
+    fn deref(&self) -> &ProcessContext<'a> {
+        &self.process
     }
+}
 
-    /// The watermark as last applied.
-    pub fn watermark(&self) -> EventTime {
-        self.inner.watermark
-    }
-
-    /// The time of the job's clock, milliseconds since the epoch.
-    pub fn processing_time_ms(&self) -> i64 {
-        self.inner.processing_time_ms()
-    }
-
-    /// Emits `value` on a side output, with the record's timestamp.
-    pub fn side_output<S: Data>(&mut self, tag: &OutputTag<S>, value: S) {
-        self.inner.side_output(tag, value);
+impl<'a> DerefMut for BroadcastContext<'a> {
+    fn deref_mut(&mut self) -> &mut ProcessContext<'a> {
+        &mut self.process
     }
 }

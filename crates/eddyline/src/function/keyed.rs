@@ -1,12 +1,12 @@
 //! Functions on keyed streams: state and timers per key.
 
-use super::{Collector, OutputTag, RuntimeContext};
-use crate::side_output::SideOutputs;
+use super::{Collector, ProcessContext, RuntimeContext};
 use crate::state::KeyedStates;
 use crate::timers::KeyedTimers;
 use eddyline_core::{Clock, Data, EventTime, Key, Result};
 use eddyline_runtime::InstanceInfo;
 use eddyline_state::{Accumulator, AggregatingState, ListState, MapState, ReducingState, ValueState};
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 /// Which notion of time a timer belongs to.
@@ -177,47 +177,20 @@ impl<K: Key> KeyedOpenContext<'_, K> {
     }
 }
 
-/// What a function on a keyed stream may ask while it processes a record or a timer.
+/// What a function on a keyed stream may ask while it processes a record or a timer: all that a [`ProcessContext`]
+/// answers, to which this dereferences, and what concerns the key.
 pub struct KeyedContext<'a, K> {
-    pub(crate) runtime: &'a RuntimeContext,
-    pub(crate) watermark: EventTime,
-    pub(crate) timestamp: EventTime,
+    pub(crate) process: ProcessContext<'a>,
     pub(crate) key: &'a K,
     pub(crate) hash: u64,
     pub(crate) timers: &'a mut KeyedTimers<K>,
-    pub(crate) side: &'a mut SideOutputs,
     pub(crate) late: &'a mut u64,
 }
 
 impl<K: Key> KeyedContext<'_, K> {
-    /// The job, as seen from this instance: parameters, services, metrics.
-    pub fn runtime(&self) -> &RuntimeContext {
-        self.runtime
-    }
-
-    /// The facts about this instance.
-    pub fn info(&self) -> &InstanceInfo {
-        self.runtime.info()
-    }
-
     /// The current key.
     pub fn key(&self) -> &K {
         self.key
-    }
-
-    /// The timestamp of the record or the time of the timer; `i64::MIN` if the record has none.
-    pub fn timestamp(&self) -> EventTime {
-        self.timestamp
-    }
-
-    /// The watermark as last applied.
-    pub fn watermark(&self) -> EventTime {
-        self.watermark
-    }
-
-    /// The time of the job's clock, milliseconds since the epoch.
-    pub fn processing_time_ms(&self) -> i64 {
-        self.runtime.processing_time_ms()
     }
 
     /// Asks for `on_timer` when the watermark has passed `time`. A timer that is registered already is not
@@ -241,13 +214,22 @@ impl<K: Key> KeyedContext<'_, K> {
         self.timers.processing.delete(time_ms, self.hash, self.key, 0);
     }
 
-    /// Emits `value` on a side output, with the timestamp of the record or timer that is being processed.
-    pub fn side_output<S: Data>(&mut self, tag: &OutputTag<S>, value: S) {
-        self.side.collect(tag, value, self.timestamp);
-    }
-
     /// Counts the current record as late in the operator's metrics.
     pub fn count_late(&mut self) {
         *self.late += 1;
+    }
+}
+
+impl<'a, K> Deref for KeyedContext<'a, K> {
+    type Target = ProcessContext<'a>;
+
+    fn deref(&self) -> &ProcessContext<'a> {
+        &self.process
+    }
+}
+
+impl<'a, K> DerefMut for KeyedContext<'a, K> {
+    fn deref_mut(&mut self) -> &mut ProcessContext<'a> {
+        &mut self.process
     }
 }

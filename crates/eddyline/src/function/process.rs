@@ -4,6 +4,7 @@
 use super::{Collector, OutputTag, RuntimeContext};
 use crate::side_output::SideOutputs;
 use eddyline_core::{Data, EventTime, Result};
+use eddyline_runtime::InstanceInfo;
 
 /// A function that sees every record of a stream, with its time and side outputs. For timers and state per key, key
 /// the stream first; state of the operator comes from the [`RuntimeContext`].
@@ -91,7 +92,7 @@ pub trait ProcessFunction<T: Data, U: Data>: 'static {
     fn close(&mut self) {}
 }
 
-/// What a function may ask while it processes a record of a stream without keys.
+/// What a function may ask while it processes a record.
 pub struct ProcessContext<'a> {
     pub(crate) runtime: &'a RuntimeContext,
     pub(crate) watermark: EventTime,
@@ -105,7 +106,12 @@ impl ProcessContext<'_> {
         self.runtime
     }
 
-    /// The record's timestamp; `i64::MIN` if it has none.
+    /// The facts about this instance.
+    pub fn info(&self) -> &InstanceInfo {
+        self.runtime.info()
+    }
+
+    /// The record's timestamp, or the timer's; `i64::MIN` if it has none.
     pub fn timestamp(&self) -> EventTime {
         self.timestamp
     }
@@ -120,7 +126,7 @@ impl ProcessContext<'_> {
         self.runtime.processing_time_ms()
     }
 
-    /// Emits `value` on a side output, with the record's timestamp.
+    /// Emits `value` on a side output, with the timestamp of the record or timer.
     pub fn side_output<S: Data>(&mut self, tag: &OutputTag<S>, value: S) {
         self.side.collect(tag, value, self.timestamp);
     }

@@ -10,6 +10,7 @@
 
 use super::{LATE_LEFT_OUTPUT, LATE_RIGHT_OUTPUT, LEFT_INPUT, PAIR_OUTPUT, RIGHT_INPUT};
 use crate::function::Collector;
+use crate::late::emit_late;
 use eddyline_core::{Batch, Data, Error, EventTime, Key, Record, Result, WATERMARK_MAX, WATERMARK_MIN};
 use eddyline_runtime::{InstanceInfo, Operator, OperatorContext, Progress, Stateful, panics};
 use eddyline_state::{KeyedTable, ManagedState, TimerTable};
@@ -166,17 +167,6 @@ where
         Ok(IntervalJoinOperator { interval, left_key, right_key, function, emits_late, sides, out, _rows })
     }
 
-    fn late<T: Data>(
-        &self,
-        late: Vec<Record<T>>,
-        output: usize,
-        created_micros: u64,
-        context: &mut OperatorContext<'_>,
-    ) -> Result<()> {
-        context.count_late(late.len() as u64);
-        if self.emits_late { context.emit_rows(output, late, created_micros) } else { Ok(()) }
-    }
-
     fn take_left(&mut self, mut batch: Batch, context: &mut OperatorContext<'_>) -> Result<()> {
         let Self { interval, left_key, function, sides, out, .. } = self;
         let (left, right) = sides.as_mut().expect("invariant: open is called first");
@@ -186,7 +176,7 @@ where
             function(own.0, other.0, PairTimes { left: own.1, right: other.1 }, out)
         };
         let late = take_rows((left, right), &mut batch, (left_key, bounds), pair, out, context)?;
-        self.late(late, LATE_LEFT_OUTPUT, batch.created_micros, context)
+        emit_late(late, self.emits_late.then_some(LATE_LEFT_OUTPUT), batch.created_micros, context)
     }
 
     fn take_right(&mut self, mut batch: Batch, context: &mut OperatorContext<'_>) -> Result<()> {
@@ -198,7 +188,7 @@ where
             function(other.0, own.0, PairTimes { left: other.1, right: own.1 }, out)
         };
         let late = take_rows((right, left), &mut batch, (right_key, bounds), pair, out, context)?;
-        self.late(late, LATE_RIGHT_OUTPUT, batch.created_micros, context)
+        emit_late(late, self.emits_late.then_some(LATE_RIGHT_OUTPUT), batch.created_micros, context)
     }
 }
 

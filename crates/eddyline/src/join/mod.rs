@@ -17,6 +17,7 @@ mod interval;
 #[cfg(test)]
 mod interval_tests;
 mod side;
+mod sided;
 #[cfg(test)]
 mod tests;
 mod windowed;
@@ -26,10 +27,13 @@ mod windows;
 
 pub use interval::{Interval, IntervalJoinOperator, PairTimes};
 pub use side::{Kept, KeptRows};
+pub use sided::Sided;
+pub(crate) use sided::{GroupFunction, PairFunction, TwoSides, emit_late_sides};
 pub(crate) use windowed::{BothSides, EachPair};
 pub use windowed::{OpenWindow, WindowJoinOperator, WindowPairs};
 pub use windows::JoinWindows;
 
+use crate::late::emit_late;
 use eddyline_core::{Batch, Data, Error, EventTime, Key, Record, Result};
 use eddyline_runtime::{Operator, OperatorContext, Progress, Stateful, panics};
 use eddyline_state::ManagedState;
@@ -100,7 +104,7 @@ where
         let (key_of, join) = (&self.left_key, &self.join);
         let late =
             take_rows(left, right, batch.take_rows::<L>()?, key_of, join, batch.created_micros, context)?;
-        self.late(late, LATE_LEFT_OUTPUT, batch.created_micros, context)
+        emit_late(late, self.options.emits_late.then_some(LATE_LEFT_OUTPUT), batch.created_micros, context)
     }
 
     fn take_right(&mut self, mut batch: Batch, context: &mut OperatorContext<'_>) -> Result<()> {
@@ -108,18 +112,7 @@ where
         let (key_of, join) = (&self.right_key, |right: &R, left: &L| (self.join)(left, right));
         let late =
             take_rows(right, left, batch.take_rows::<R>()?, key_of, join, batch.created_micros, context)?;
-        self.late(late, LATE_RIGHT_OUTPUT, batch.created_micros, context)
-    }
-
-    fn late<T: Data>(
-        &self,
-        late: Vec<Record<T>>,
-        output: usize,
-        created_micros: u64,
-        context: &mut OperatorContext<'_>,
-    ) -> Result<()> {
-        context.count_late(late.len() as u64);
-        if self.options.emits_late { context.emit_rows(output, late, created_micros) } else { Ok(()) }
+        emit_late(late, self.options.emits_late.then_some(LATE_RIGHT_OUTPUT), batch.created_micros, context)
     }
 }
 

@@ -8,13 +8,17 @@
 //! A record all of whose windows have passed is late: counted, and emitted on a side output if that was asked for.
 //! Sessions are those of both sides together: a late record that touches an open session belongs to it.
 
+use super::sided::Sided;
 use super::windows::JoinWindows;
 use super::{LATE_LEFT_OUTPUT, LATE_RIGHT_OUTPUT, LEFT_INPUT, PAIR_OUTPUT, RIGHT_INPUT};
 use crate::function::Collector;
-use crate::window::TimeWindow;
+use crate::late::emit_late;
+use crate::window::{TimeWindow, Window};
 use eddyline_core::{Batch, Data, Error, EventTime, Key, Record, Result, WATERMARK_MAX};
 use eddyline_runtime::{Operator, OperatorContext, Progress, Stateful, panics};
 use eddyline_state::{KeyedTable, ManagedState, TimerTable};
+use std::any::Any;
+use std::marker::PhantomData;
 
 /// A window of a key that is open.
 #[derive(Debug, Clone, PartialEq, Data)]
@@ -72,12 +76,21 @@ where
 }
 
 /// Both sides at once.
-#[derive(Clone)]
-pub(crate) struct BothSides<F>(pub(crate) F);
+pub(crate) struct BothSides<F, W> {
+    pub(crate) function: F,
+    pub(crate) _window: PhantomData<fn(W)>,
+}
 
-impl<K, L, R, O, F> WindowPairs<K, L, R, O> for BothSides<F>
+impl<F: Clone, W> Clone for BothSides<F, W> {
+    fn clone(&self) -> Self {
+        BothSides { function: self.function.clone(), _window: PhantomData }
+    }
+}
+
+impl<K, L, R, O, W, F> WindowPairs<K, L, R, O> for BothSides<F, W>
 where
-    F: Fn(&K, TimeWindow, &[L], &[R], &mut Collector<O>) -> Result<()> + Clone + Send + Sync + 'static,
+    W: Window,
+    F: Fn(&K, &W, &[L], &[R], &mut Collector<O>) -> Result<()> + Clone + Send + Sync + 'static,
 {
     fn fire(
         &self,
@@ -87,7 +100,9 @@ where
         _rows_max: usize,
         out: &mut Collector<O>,
     ) -> Result<Option<usize>> {
-        (self.0)(key, window.window, &window.left, &window.right, out).map(|()| None)
+        let time: &dyn Any = &window.window;
+        let time = time.downcast_ref::<W>().expect("invariant: this operator is for windows in time alone");
+        (self.function)(key, time, &window.left, &window.right, out).map(|()| None)
     }
 }
 
@@ -112,12 +127,6 @@ pub struct WindowJoinOperator<K, L, R, O, LeftKey, RightKey, F> {
 struct States<K, L, R> {
     open: KeyedTable<K, Vec<OpenWindow<L, R>>>,
     timers: TimerTable<K>,
-}
-
-/// A record of either side, so that both take the same way.
-enum Sided<L, R> {
-    Left(L),
-    Right(R),
 }
 
 impl<K: Key, L: Data, R: Data> States<K, L, R> {
@@ -163,11 +172,7 @@ impl<K: Key, L: Data, R: Data> States<K, L, R> {
                     place
                 }
             };
-            let copy = match &value {
-                Sided::Left(value) => Sided::Left(value.clone()),
-                Sided::Right(value) => Sided::Right(value.clone()),
-            };
-            push(&mut open[place], copy);
+            push(&mut open[place], value.clone());
         }
         None
     }
@@ -303,17 +308,6 @@ where
         Ok(late)
     }
 
-    fn late<T: Data>(
-        &self,
-        late: Vec<Record<T>>,
-        output: usize,
-        created_micros: u64,
-        context: &mut OperatorContext<'_>,
-    ) -> Result<()> {
-        context.count_late(late.len() as u64);
-        if self.emits_late { context.emit_rows(output, late, created_micros) } else { Ok(()) }
-    }
-
     /// Fires the windows whose last millisecond is not after `limit`.
     fn fire(&mut self, limit: i64, bounded: bool, context: &mut OperatorContext<'_>) -> Result<Progress> {
         let rows_max = context.batch_rows_max().max(1);
@@ -386,14 +380,14 @@ where
                 let back = |sided| if let Sided::Left(value) = sided { Some(value) } else { None };
                 let late =
                     self.take_rows(rows, |this, row| (this.left_key)(row), Sided::Left, back, context)?;
-                self.late(late, LATE_LEFT_OUTPUT, created, context)?;
+                emit_late(late, self.emits_late.then_some(LATE_LEFT_OUTPUT), created, context)?;
             }
             RIGHT_INPUT => {
                 let rows = batch.take_rows::<R>()?;
                 let back = |sided| if let Sided::Right(value) = sided { Some(value) } else { None };
                 let late =
                     self.take_rows(rows, |this, row| (this.right_key)(row), Sided::Right, back, context)?;
-                self.late(late, LATE_RIGHT_OUTPUT, created, context)?;
+                emit_late(late, self.emits_late.then_some(LATE_RIGHT_OUTPUT), created, context)?;
             }
             other => return Err(Error::internal(format!("a join has no input {other}"))),
         }

@@ -9,6 +9,7 @@ use eddyline_runtime::Operator;
 use eddyline_runtime::harness::{HarnessConfig, HarnessSnapshot, OperatorHarness};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use std::marker::PhantomData;
 
 /// Key and number.
 type Row = (u64, u32);
@@ -47,11 +48,11 @@ fn windows() -> impl Strategy<Value = JoinWindows> {
 fn co_group(windows: JoinWindows) -> impl Operator + 'static {
     let numbers = |rows: &[Row]| rows.iter().map(|row| row.1).collect::<Vec<_>>();
     let group =
-        move |key: &u64, window: TimeWindow, left: &[Row], right: &[Row], out: &mut Collector<Group>| {
+        move |key: &u64, window: &TimeWindow, left: &[Row], right: &[Row], out: &mut Collector<Group>| {
             out.collect((*key, window.start, window.end, numbers(left), numbers(right)));
             Ok(())
         };
-    let function = BothSides(group);
+    let function = BothSides { function: group, _window: PhantomData };
     WindowJoinOperator::<u64, Row, Row, Group, _, _, _>::new(
         windows,
         |left: &Row| left.0,

@@ -35,7 +35,7 @@ impl JoinWindows {
     }
 
     /// Whether the clock, not the records, says what time it is.
-    pub(super) fn is_processing_time(&self) -> bool {
+    pub(crate) fn is_processing_time(&self) -> bool {
         matches!(self, JoinWindows::Sliced(windows) if windows.time() == WindowTime::Processing)
     }
 

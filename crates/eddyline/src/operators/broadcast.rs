@@ -4,7 +4,7 @@
 use super::core::{KeyOf, KeyedCore, ProcessingTimersAtEnd};
 use crate::function::{
     BroadcastContext, BroadcastOpenContext, BroadcastProcessFunction, BroadcastReadContext, BroadcastReader,
-    Collector, KeyedBroadcastProcessFunction, RuntimeContext, TimeDomain,
+    Collector, KeyedBroadcastProcessFunction, ProcessContext, RuntimeContext, TimeDomain,
 };
 use crate::side_output::{SideOutputs, SidePorts};
 use crate::state::States;
@@ -19,14 +19,14 @@ const BROADCAST: usize = 1;
 /// Shows broadcast state to functions on keyed streams.
 const READER: BroadcastReader = BroadcastReader { _private: () };
 
-fn read_context<'a>(
+fn process_context<'a>(
     runtime: &'a Option<RuntimeContext>,
     context: &OperatorContext<'_>,
     timestamp: EventTime,
     side: &'a mut SideOutputs,
-) -> BroadcastReadContext<'a> {
+) -> ProcessContext<'a> {
     let runtime = runtime.as_ref().expect("invariant: an operator is opened before it is used");
-    BroadcastReadContext { runtime, watermark: context.watermark(), timestamp, side }
+    ProcessContext { runtime, watermark: context.watermark(), timestamp, side }
 }
 
 /// One instance without keys.
@@ -79,10 +79,10 @@ impl<T: Data, B: Data, U: Data, F: BroadcastProcessFunction<T, B, U>> Operator
             for (row, record) in batch.take_rows::<B>()?.into_iter().enumerate() {
                 at_row(row as u64);
                 self.out.set_timestamp(record.timestamp);
-                let inner = read_context(&self.runtime, context, record.timestamp, &mut self.side);
+                let process = process_context(&self.runtime, context, record.timestamp, &mut self.side);
                 self.function.process_broadcast_element(
                     record.value,
-                    &mut BroadcastContext { inner },
+                    &mut BroadcastContext { process },
                     &mut self.out,
                 )?;
                 self.out.flush_full(0, created_micros, context)?;
@@ -91,7 +91,8 @@ impl<T: Data, B: Data, U: Data, F: BroadcastProcessFunction<T, B, U>> Operator
             for (row, record) in batch.take_rows::<T>()?.into_iter().enumerate() {
                 at_row(row as u64);
                 self.out.set_timestamp(record.timestamp);
-                let mut read = read_context(&self.runtime, context, record.timestamp, &mut self.side);
+                let process = process_context(&self.runtime, context, record.timestamp, &mut self.side);
+                let mut read = BroadcastReadContext { process };
                 self.function.process_element(record.value, &mut read, &mut self.out)?;
                 self.out.flush_full(0, created_micros, context)?;
             }
@@ -160,11 +161,12 @@ where
             for (row, record) in batch.take_rows::<B>()?.into_iter().enumerate() {
                 at_row(row as u64);
                 self.core.out.set_timestamp(record.timestamp);
-                let inner = read_context(&self.core.runtime, context, record.timestamp, &mut self.core.side);
+                let process =
+                    process_context(&self.core.runtime, context, record.timestamp, &mut self.core.side);
                 let out = &mut self.core.out;
                 self.function.process_broadcast_element(
                     record.value,
-                    &mut BroadcastContext { inner },
+                    &mut BroadcastContext { process },
                     out,
                 )?;
                 self.core.flush_full(created_micros, context)?;

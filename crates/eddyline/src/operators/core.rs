@@ -1,6 +1,8 @@
 //! What operators with functions on keyed streams have in common: keys, states, timers, outputs.
 
-use crate::function::{Collector, KeyedContext, KeyedOpenContext, RuntimeContext, TimeDomain};
+use crate::function::{
+    Collector, KeyedContext, KeyedOpenContext, ProcessContext, RuntimeContext, TimeDomain,
+};
 use crate::side_output::{SideOutputs, SidePorts};
 use crate::state::KeyedStates;
 use crate::timers::KeyedTimers;
@@ -111,14 +113,17 @@ impl<K: Key, U: Data> KeyedCore<K, U> {
         self.calls += 1;
         self.states.key.set(hash, key);
         self.out.set_timestamp(timestamp);
-        let mut keyed = KeyedContext {
+        let process = ProcessContext {
             runtime: self.runtime.as_ref().expect("invariant: an operator is opened before it is used"),
             watermark: context.watermark(),
             timestamp,
+            side: &mut self.side,
+        };
+        let mut keyed = KeyedContext {
+            process,
             key,
             hash,
             timers: self.timers.as_mut().expect("invariant: an operator is opened before it is used"),
-            side: &mut self.side,
             late: &mut self.late,
         };
         function(&mut keyed, &mut self.out)

@@ -122,6 +122,15 @@ pub trait SinkFunction<T: Data>: 'static {
         Ok(())
     }
 
+    /// Whether all that [`SinkFunction::commit`] has begun is visible by now, for sinks that commit on another thread;
+    /// called whenever the waker has been called, until it says [`Progress::Done`]. The job does not end before that.
+    ///
+    /// # Errors
+    /// End the attempt; the commit is repeated by the next.
+    fn poll_committed(&mut self) -> Result<Progress> {
+        Ok(Progress::Done)
+    }
+
     /// Releases what the instance holds; called once, also after errors.
     fn close(&mut self) {}
 }

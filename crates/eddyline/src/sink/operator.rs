@@ -76,6 +76,10 @@ impl<T: Data, S: SinkFunction<T>> Operator for SinkOperator<T, S> {
         Ok(())
     }
 
+    fn poll_committed(&mut self) -> Result<Progress> {
+        self.sink.poll_committed()
+    }
+
     fn close(&mut self) {
         self.sink.close();
     }

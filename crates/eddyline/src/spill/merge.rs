@@ -86,17 +86,45 @@ impl<T: Data> Merge<T> {
     }
 }
 
-/// Records in the order of their arrival; can be read again.
+/// Records in the order of their arrival, once.
 pub(crate) struct Sequence<T> {
+    runs: std::vec::IntoIter<RunReader<T>>,
+    run: Option<RunReader<T>>,
+    rows: std::vec::IntoIter<T>,
+}
+
+impl<T: Data> Sequence<T> {
+    pub(super) fn new(runs: Vec<RunReader<T>>, rows: Vec<T>) -> Self {
+        Sequence { runs: runs.into_iter(), run: None, rows: rows.into_iter() }
+    }
+
+    /// The next record.
+    pub(crate) fn next(&mut self) -> Result<Option<T>> {
+        loop {
+            if let Some(run) = &mut self.run
+                && let Some(value) = run.next()?
+            {
+                return Ok(Some(value));
+            }
+            self.run = self.runs.next();
+            if self.run.is_none() {
+                return Ok(self.rows.next());
+            }
+        }
+    }
+}
+
+/// Records in the order of their arrival; can be read again.
+pub(crate) struct Repeatable<T> {
     runs: Vec<RunReader<T>>,
     rows: Vec<T>,
     run: usize,
     row: usize,
 }
 
-impl<T: Data> Sequence<T> {
+impl<T: Data> Repeatable<T> {
     pub(super) fn new(runs: Vec<RunReader<T>>, rows: Vec<T>) -> Self {
-        Sequence { runs, rows, run: 0, row: 0 }
+        Repeatable { runs, rows, run: 0, row: 0 }
     }
 
     /// The next record.

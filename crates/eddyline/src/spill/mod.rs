@@ -3,7 +3,7 @@
 //! A [`Spool`] takes records on the worker's thread and keeps them in memory up to its share. What is more is handed
 //! to the [`SpillService`], whose threads sort it and write it to a file as a *run*; meanwhile the spool takes more, and
 //! says so when it cannot. At the end of the input a spool becomes a [`Spooled`], which is no longer bound to the
-//! worker: read as a [`Merge`] of its runs (sorted) or as a [`Sequence`] (in the order of arrival, again and again), on
+//! worker: read as a [`Merge`] of its runs (sorted) or as a [`Sequence`] or [`Repeatable`] (in the order of arrival, once or again and again), on
 //! the service's threads, where waiting for a disk holds nobody up.
 //!
 //! What is promised: memory stays near the budget, whatever the amount of records; equal records keep the order of
@@ -19,10 +19,10 @@ mod storage;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use merge::{Merge, Order, Sequence};
+pub(crate) use merge::{Merge, Order, Repeatable, Sequence};
 pub(crate) use overflow::Overflow;
 pub(crate) use pool::{SpillService, Task, lost_work};
 pub(crate) use spool::{SpillSetup, Spool, Spooled};
 pub(crate) use storage::SpillStorage;
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 pub(crate) use storage::testing;

@@ -1,6 +1,6 @@
 //! Records that are collected on the service's own threads.
 
-use super::merge::Sequence;
+use super::merge::Repeatable;
 use super::run::{BLOCK_BYTES_MIN, RunReader, RunWriter};
 use super::storage::SpillStorage;
 use eddyline_core::{Data, Result};
@@ -47,11 +47,11 @@ impl<T: Data> Overflow<T> {
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub(crate) fn finish(self) -> Result<Sequence<T>> {
+    pub(crate) fn finish(self) -> Result<Repeatable<T>> {
         let runs = match self.writer {
             Some(writer) => vec![RunReader::new(writer.finish()?, BLOCK_BYTES_MIN)],
             None => Vec::new(),
         };
-        Ok(Sequence::new(runs, self.rows))
+        Ok(Repeatable::new(runs, self.rows))
     }
 }

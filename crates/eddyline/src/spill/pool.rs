@@ -38,7 +38,7 @@ impl SpillService {
     }
 
     /// Runs each job at once, on the caller's thread.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn inline(storage: Arc<dyn SpillStorage>) -> Self {
         SpillService::new(storage, true)
     }

@@ -1,6 +1,6 @@
 //! Collecting records within a budget.
 
-use super::merge::{Merge, Order, Sequence, Source};
+use super::merge::{Merge, Order, Repeatable, Sequence, Source};
 use super::pool::{SpillService, Task};
 use super::run::{BLOCK_BYTES_MAX, BLOCK_BYTES_MIN, Run, RunReader, RunWriter};
 use super::storage::SpillStorage;
@@ -224,11 +224,6 @@ impl<T: Data> Spooled<T> {
         &self.rows
     }
 
-    /// The records in memory, sorted if the spool has an order.
-    pub(crate) fn into_rows(self) -> Vec<T> {
-        sorted(self.rows, self.order.as_ref())
-    }
-
     /// Where more may be spilled.
     pub(crate) fn storage(&self) -> Arc<dyn SpillStorage> {
         self.storage.clone()
@@ -259,9 +254,25 @@ impl<T: Data> Spooled<T> {
         Merge::new(runs.chain([Source::Rows(rows.into_iter())]).collect(), order)
     }
 
+    /// The records in memory as they came.
+    pub(crate) fn into_arrived(self) -> Vec<T> {
+        self.rows
+    }
+
     /// The records as they came (runs are sorted in themselves, if the spool has an order).
     pub(crate) fn into_sequence(self) -> Sequence<T> {
+        let (runs, rows) = self.into_parts();
+        Sequence::new(runs, rows)
+    }
+
+    /// As [`Spooled::into_sequence`], to be read again and again.
+    pub(crate) fn into_repeatable(self) -> Repeatable<T> {
+        let (runs, rows) = self.into_parts();
+        Repeatable::new(runs, rows)
+    }
+
+    fn into_parts(self) -> (Vec<RunReader<T>>, Vec<T>) {
         let block = block_bytes(self.budget_bytes, 1);
-        Sequence::new(self.runs.into_iter().map(|run| RunReader::new(run, block)).collect(), self.rows)
+        (self.runs.into_iter().map(|run| RunReader::new(run, block)).collect(), self.rows)
     }
 }

@@ -97,7 +97,7 @@ impl SpillFile for LocalFile {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 pub(crate) mod testing {
     //! Storage in memory, with room for so many bytes.
 

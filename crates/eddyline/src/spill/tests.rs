@@ -62,7 +62,12 @@ proptest! {
         stop in 0usize..300,
     ) {
         let mut spool = Spool::new(setup(MemoryStorage::with_room(i64::MAX), budget), None);
-        let mut sequence = collect(&mut spool, rows.clone(), 7).into_sequence();
+        let mut once = collect(&mut spool, rows.clone(), 7).into_sequence();
+        for row in &rows {
+            prop_assert_eq!(once.next().unwrap(), Some(row.clone()));
+        }
+        prop_assert_eq!(once.next().unwrap(), None);
+        let mut sequence = collect(&mut spool, rows.clone(), 7).into_repeatable();
         for row in rows.iter().take(stop) {
             prop_assert_eq!(sequence.next().unwrap(), Some(row.clone()));
         }

@@ -1,16 +1,16 @@
 //! What is computed over windows.
 
+use super::windowed::asks_for_nothing_special;
 use super::{DataStream, WindowedStream};
 use crate::function::Collector;
 use crate::window::{
     AggregateFunction, Aggregator, Apply, AsRow, Count, Elements, Extreme, ExtremeBy, Finish,
     FixedWindowAssigner, Fold, Given, Incremental, Number, Ordered, ProcessWindowFunction, Reduce,
-    SessionWindowOperator, SlicedWindowOperator, Sum, TimeWindow, Trigger, Whole, WindowAssigner,
-    WindowContents, WindowOperator, WindowResult,
+    SessionWindowOperator, SlicedWindowOperator, Sum, Trigger, Whole, WindowAssigner, WindowContents,
+    WindowOperator, WindowResult,
 };
 
 use eddyline_core::{Data, Key};
-use std::any::TypeId;
 use std::marker::PhantomData;
 
 /// The rows of an aggregation.
@@ -294,12 +294,8 @@ impl<K: Key, T: Data, A: WindowAssigner<T>, Tr: Trigger<T, A::Window>> WindowedS
         self.incremental(aggregator, || AsRow)
     }
 
-    /// Whether the operators made for some kinds of windows can do what was asked for.
     fn asks_for_nothing_special(&self) -> bool {
-        self.evictor.is_none()
-            && self.settings.allowed_lateness_ms == 0
-            && TypeId::of::<Tr>() == TypeId::of::<A::DefaultTrigger>()
-            && TypeId::of::<A::Window>() == TypeId::of::<TimeWindow>()
+        asks_for_nothing_special::<T, A, Tr>(&self.assigner, &self.evictor, self.settings)
     }
 
     fn incremental<G, N, U>(

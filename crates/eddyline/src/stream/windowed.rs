@@ -7,10 +7,11 @@ use crate::side_output::SidePorts;
 use crate::watermark::millis;
 use crate::window::{
     CountEvictor, CountTrigger, EventTimeSessionWindows, Evictor, GlobalWindows, LATE_OUTPUT, PurgingTrigger,
-    Settings, SomeEvictor, Trigger, WindowAssigner,
+    Settings, SomeEvictor, TimeWindow, Trigger, WindowAssigner,
 };
 use eddyline_core::{Data, Error, Key, Result};
 use eddyline_runtime::graph::NodeSpec;
+use std::any::TypeId;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,11 +66,7 @@ impl<K: Key, T: Data> KeyedStream<K, T> {
             assigner: windows,
             trigger,
             evictor: None,
-            settings: Settings {
-                allowed_lateness_ms: 0,
-                emits_late: false,
-                at_end: ProcessingTimersAtEnd::Fire,
-            },
+            settings: Settings::default(),
             sides: SidePorts::default(),
             outputs: 1,
             parallelism: 0,
@@ -210,7 +207,8 @@ impl<K: Key, T: Data, A: WindowAssigner<T>, Tr: Trigger<T, A::Window>> WindowedS
     }
 
     /// Keeps windows in event time until the watermark is `lateness` past them. A record that comes meanwhile is
-    /// added to its window, which fires again at once (by the default trigger), with everything in it.
+    /// added to its window, which fires again at once (by the default trigger), with everything in it. Windows in
+    /// processing time do not heed it: no record is late for them.
     ///
     /// What comes out then is behind the watermark, so the watermark of what follows is held back by `lateness`.
     ///
@@ -266,27 +264,46 @@ impl<K: Key, T: Data, A: WindowAssigner<T>, Tr: Trigger<T, A::Window>> WindowedS
 
     /// The node of an operator on these windows; refuses what cannot work.
     pub(super) fn spec(&self) -> NodeSpec {
-        if let Err(problem) = self.check() {
+        if let Err(problem) = check_windows(&self.assigner, &self.trigger) {
             self.keyed.stream.graph.borrow_mut().refuse(problem);
         }
         let mut spec = NodeSpec::named(self.assigner.name()).with_watermarks().with_outputs(self.outputs);
-        if self.settings.allowed_lateness_ms > 0 {
+        if self.assigner.is_event_time() && self.settings.allowed_lateness_ms > 0 {
             spec = spec.generating_watermarks();
         }
         spec.with_parallelism(self.parallelism)
     }
+}
 
-    fn check(&self) -> Result<()> {
-        self.assigner.check()?;
-        if self.assigner.merging().is_some() && !self.trigger.can_merge() {
-            return Err(Error::config("the trigger does not work with windows that merge").with_hint(
-                "choose another trigger, or implement `can_merge` and `on_merge` of your own one",
-            ));
-        }
-        if self.settings.allowed_lateness_ms > 0 && !self.assigner.is_event_time() {
-            return Err(Error::config("only windows in event time can allow lateness")
-                .with_hint("leave allowed_lateness out: in processing time no record is late"));
-        }
-        Ok(())
+/// Whether such windows can be fired by such a trigger.
+///
+/// # Errors
+/// Of kind `Config`.
+pub(super) fn check_windows<T, A, Tr>(assigner: &A, trigger: &Tr) -> Result<()>
+where
+    A: WindowAssigner<T>,
+    Tr: Trigger<T, A::Window>,
+{
+    assigner.check()?;
+    if assigner.merging().is_some() && !trigger.can_merge() {
+        return Err(Error::config("the trigger does not work with windows that merge")
+            .with_hint("choose another trigger, or implement `can_merge` and `on_merge` of your own one"));
     }
+    Ok(())
+}
+
+/// Whether the operators made for some kinds of windows in time can do what was asked for.
+pub(super) fn asks_for_nothing_special<T, A, Tr>(
+    assigner: &A,
+    evictor: &SomeEvictor<T, A::Window>,
+    settings: Settings,
+) -> bool
+where
+    A: WindowAssigner<T>,
+    Tr: Trigger<T, A::Window>,
+{
+    evictor.is_none()
+        && (settings.allowed_lateness_ms == 0 || !assigner.is_event_time())
+        && TypeId::of::<Tr>() == TypeId::of::<A::DefaultTrigger>()
+        && TypeId::of::<A::Window>() == TypeId::of::<TimeWindow>()
 }

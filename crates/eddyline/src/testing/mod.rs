@@ -38,6 +38,10 @@
 #[doc = include_str!("../../../../docs/testing.md")]
 struct Page;
 
+use crate::spill::{SpillService, testing::MemoryStorage};
+use eddyline_runtime::Services;
+use std::sync::Arc;
+
 mod attempt;
 mod harness;
 mod pipeline;
@@ -54,3 +58,10 @@ pub use source::TestSource;
 
 pub use eddyline_runtime::harness::{HarnessConfig, HarnessSnapshot, OperatorHarness};
 pub use eddyline_runtime::inspect::StateImage;
+
+/// Has operators on bounded data spill to memory, and sort on the worker's own thread: everything in one thread, as in
+/// a simulation.
+pub fn lend_spilling_in_memory(services: &mut Services) {
+    let storage = Arc::new(MemoryStorage::with_room(i64::MAX));
+    services.insert(Arc::new(SpillService::inline(storage)));
+}

@@ -350,7 +350,8 @@ impl TestPipeline {
     }
 
     fn start(&mut self) -> Result<()> {
-        let (job, options) = self.environment.build(JOB)?;
+        let (job, mut options) = self.environment.build(JOB)?;
+        super::lend_spilling_in_memory(&mut options.services);
         let attempts = AttemptConfig {
             processes: options.workers,
             start_timeout_ms: FOR_EVER_MS,

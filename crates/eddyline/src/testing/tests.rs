@@ -243,3 +243,20 @@ fn a_savepoint_goes_on_in_a_pipeline_that_has_sources_of_its_own() {
         assert_eq!(rows, [0, 1, 2, 3, 4].map(|page| (page, 60_000, if page == 3 { 11 } else { 10 })));
     }
 }
+
+#[test]
+fn bounded_data_is_collected_sorted_and_given_at_the_end() {
+    let mut pipeline = TestPipeline::with_parallelism(2);
+    let numbers = pipeline.source::<u64>("numbers");
+    let order = crate::dataset::SortBy::ascending(|number: &u64| *number);
+    let sorted = pipeline.sink(&numbers.stream().bounded().sort_by(order).into_stream());
+    for number in 0..100 {
+        numbers.push_value(number * 7 % 100);
+    }
+    pipeline.settle().unwrap();
+    assert_eq!(sorted.take_values(), [0u64; 0], "the input has not ended");
+    pipeline.finish().unwrap();
+    let mut values = sorted.take_values();
+    values.sort_unstable();
+    assert_eq!(values, (0..100).collect::<Vec<_>>());
+}

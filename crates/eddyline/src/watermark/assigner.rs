@@ -99,7 +99,7 @@ impl<T: Data> Operator for TimestampAssigner<T> {
         if input == WATERMARK_MAX { input } else { self.output.watermark() }
     }
 
-    fn is_idle(&self) -> bool {
+    fn is_idle(&self, _inputs_idle: bool) -> bool {
         self.timed_out || self.output.is_idle()
     }
 }

@@ -95,6 +95,10 @@ impl SlicedWindows {
         self.slide_ms
     }
 
+    pub(crate) fn offset_ms(&self) -> i64 {
+        self.offset_ms
+    }
+
     /// What decides when windows fire.
     pub fn time(&self) -> WindowTime {
         self.time

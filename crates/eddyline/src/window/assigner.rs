@@ -2,7 +2,7 @@
 //! says otherwise.
 
 use super::{SlicedWindows, TimeWindow, Trigger};
-use eddyline_core::{Data, EventTime, Key, Result};
+use eddyline_core::{Data, EventTime, Key, Result, key_group_of};
 
 /// A window: what records of a key are collected in.
 ///
@@ -32,12 +32,19 @@ impl Window for GlobalWindow {
 #[derive(Debug, Clone, Copy)]
 pub struct AssignerContext {
     pub(crate) processing_time_ms: i64,
+    pub(crate) key_hash: u64,
+    pub(crate) max_parallelism: u32,
 }
 
 impl AssignerContext {
     /// The time of the job's clock, milliseconds since the epoch; never goes back.
     pub fn processing_time_ms(&self) -> i64 {
         self.processing_time_ms
+    }
+
+    /// The group of keys that the record's key belongs to; it stays the same at any parallelism.
+    pub fn key_group(&self) -> u32 {
+        key_group_of(self.key_hash, self.max_parallelism)
     }
 }
 

@@ -128,7 +128,7 @@ mod tests {
             WindowAssigner::<()>::check(&windows).unwrap();
             for time in -40i64..40 {
                 let mut assigned = Vec::new();
-                let context = AssignerContext { processing_time_ms: 0 };
+                let context = AssignerContext { processing_time_ms: 0, key_hash: 0, max_parallelism: 128 };
                 windows.assign_windows(&(), time, &context, &mut assigned).unwrap();
                 let starts = (-100..100).map(|n| n * size + offset);
                 let all = starts.flat_map(|start| {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 impl SlicedWindows {
     /// Pushes the windows that the time of a record belongs to, the latest one first.
-    fn assign(
+    pub(super) fn assign(
         &self,
         timestamp: EventTime,
         context: &AssignerContext,

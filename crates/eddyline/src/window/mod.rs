@@ -39,6 +39,7 @@ mod running;
 mod session_kinds;
 mod sessions;
 mod sliced;
+mod stagger;
 pub(crate) mod trigger;
 
 #[cfg(test)]
@@ -71,6 +72,7 @@ pub use session_kinds::{
 };
 pub use sessions::{Session, SessionWindowOperator, Sessions};
 pub use sliced::SlicedWindowOperator;
+pub use stagger::{StaggeredWindows, WindowStagger};
 pub use trigger::{
     ContinuousEventTimeTrigger, ContinuousProcessingTimeTrigger, CountTrigger, DeltaTrigger,
     EndOfStreamTrigger, EventTimeTrigger, NeverTrigger, ProcessingTimeTrigger, PurgingTrigger, Trigger,

@@ -7,8 +7,8 @@
 //! one is set. So a record that belongs to an open session costs one access and no timer.
 
 use super::emission::Emission;
-use super::sliced::emit_late;
-use super::{Aggregator, TimeWindow};
+use super::{Aggregator, LATE_OUTPUT, TimeWindow};
+use crate::late::emit_late;
 use eddyline_core::{Batch, Data, Error, EventTime, Key, Record, Result};
 use eddyline_runtime::{Operator, OperatorContext, Progress, Stateful, panics};
 use eddyline_state::{KeyedTable, ManagedState, TimerTable};
@@ -210,7 +210,7 @@ where
             panics::at_row(row as u64);
             late.extend(self.add(record, watermark)?);
         }
-        emit_late(late, self.emits_late, batch.created_micros, context)
+        emit_late(late, self.emits_late.then_some(LATE_OUTPUT), batch.created_micros, context)
     }
 
     fn on_watermark(&mut self, watermark: EventTime, context: &mut OperatorContext<'_>) -> Result<Progress> {

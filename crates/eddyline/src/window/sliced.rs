@@ -12,6 +12,7 @@ use super::assign::without_time;
 use super::emission::Emission;
 use super::running::Runs;
 use super::{Aggregator, LATE_OUTPUT, SlicedWindows, TimeWindow, WindowTime};
+use crate::late::emit_late;
 use crate::operators::ProcessingTimersAtEnd;
 use eddyline_core::{Batch, EventTime, Key, Record, Result, WATERMARK_MAX, WATERMARK_MIN};
 use eddyline_protocol::{StateDescriptor, StateManifest};
@@ -396,7 +397,7 @@ where
         if processing_time.is_some() {
             self.wake_for_processing_time(context);
         }
-        emit_late(late, self.emits_late, batch.created_micros, context)
+        emit_late(late, self.emits_late.then_some(LATE_OUTPUT), batch.created_micros, context)
     }
 
     fn on_watermark(&mut self, watermark: EventTime, context: &mut OperatorContext<'_>) -> Result<Progress> {
@@ -424,17 +425,6 @@ where
     fn accepts_input(&self) -> bool {
         !self.firing
     }
-}
-
-/// Counts late records and emits them if that was asked for.
-pub(super) fn emit_late<T: eddyline_core::Data>(
-    late: Vec<Record<T>>,
-    emits_late: bool,
-    created_micros: u64,
-    context: &mut OperatorContext<'_>,
-) -> Result<()> {
-    context.count_late(late.len() as u64);
-    if emits_late { context.emit_rows(LATE_OUTPUT, late, created_micros) } else { Ok(()) }
 }
 
 /// The slices, and the memory of what was made of them.

@@ -106,13 +106,51 @@ impl<T: Data> Collects for Spool<T> {
     }
 }
 
-impl<T: Data> Collects for Vec<T> {
+/// Values in memory, however many; their bytes are counted as they come.
+pub(crate) struct Held<T> {
+    values: Vec<T>,
+    heap_bytes: usize,
+}
+
+impl<T: Data> Held<T> {
+    pub(crate) fn new() -> Self {
+        Held { values: Vec::new(), heap_bytes: 0 }
+    }
+
+    pub(crate) fn push(&mut self, value: T) {
+        if T::HAS_HEAP {
+            self.heap_bytes += value.heap_bytes();
+        }
+        self.values.push(value);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Puts `value` in the place of another one.
+    pub(crate) fn replace(&mut self, place: usize, value: T) {
+        let before = std::mem::replace(&mut self.values[place], value);
+        if T::HAS_HEAP {
+            self.heap_bytes += self.values[place].heap_bytes();
+            self.heap_bytes = self.heap_bytes.saturating_sub(before.heap_bytes());
+        }
+    }
+
+    /// Takes all values out.
+    pub(crate) fn take(&mut self) -> Vec<T> {
+        self.heap_bytes = 0;
+        std::mem::take(&mut self.values)
+    }
+}
+
+impl<T: Data> Collects for Held<T> {
     fn memory_bytes(&self) -> usize {
-        self.iter().map(|value| size_of::<T>() + value.heap_bytes()).sum()
+        self.values.capacity() * size_of::<T>() + self.heap_bytes
     }
 
     fn is_empty(&self) -> bool {
-        Vec::is_empty(self)
+        self.values.is_empty()
     }
 }
 

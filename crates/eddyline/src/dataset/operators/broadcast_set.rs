@@ -1,6 +1,6 @@
 //! A whole data set beside the values.
 
-use super::blocking::{Body, Collects, Out, Produce, Producer, TakeContext};
+use super::blocking::{Body, Collects, Held, Out, Produce, Producer, TakeContext};
 use crate::function::Collector;
 use crate::spill::{Sequence, SpillSetup, Spool};
 use eddyline_core::{Batch, Data, EventTime, Result};
@@ -10,14 +10,14 @@ use std::marker::PhantomData;
 /// Calls a function that is made of all values of input 1 for each value of input 0.
 pub(crate) struct BroadcastSetBody<T, B, U, M> {
     make: M,
-    set: Vec<B>,
+    set: Held<B>,
     spool: Option<Spool<T>>,
     _output: PhantomData<fn() -> U>,
 }
 
-impl<T: Data, B, U, M> BroadcastSetBody<T, B, U, M> {
+impl<T: Data, B: Data, U, M> BroadcastSetBody<T, B, U, M> {
     pub(crate) fn new(make: M) -> Self {
-        BroadcastSetBody { make, set: Vec::new(), spool: None, _output: PhantomData }
+        BroadcastSetBody { make, set: Held::new(), spool: None, _output: PhantomData }
     }
 }
 
@@ -41,7 +41,7 @@ where
         if input == 0 {
             batch.take_rows::<T>()?.into_iter().for_each(|record| spool.push(record.value));
         } else {
-            self.set.extend(batch.take_rows::<B>()?.into_iter().map(|record| record.value));
+            batch.take_rows::<B>()?.into_iter().for_each(|record| self.set.push(record.value));
         }
         Ok(())
     }
@@ -60,7 +60,7 @@ where
         let Some(spooled) = spool.finish()? else { return Ok(None) };
         Ok(Some(Box::new(BroadcastCalls {
             make: self.make.clone(),
-            set: Some(std::mem::take(&mut self.set)),
+            set: Some(self.set.take()),
             function: None,
             rows: spooled.into_sequence(),
             collector: Collector::at(EventTime::MIN),

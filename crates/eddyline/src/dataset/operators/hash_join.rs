@@ -5,7 +5,7 @@ use super::group::Hashed;
 use super::product::PairFunction;
 use crate::operators::KeyOf;
 use crate::spill::{Sequence, Spooled};
-use eddyline_core::{Data, Key, Result};
+use eddyline_core::{Data, Error, Key, Result};
 use hashbrown::HashTable;
 use std::sync::Arc;
 
@@ -19,12 +19,30 @@ pub(super) struct Probed<B, P, O> {
     pub(super) emits_probe: (bool, bool),
 }
 
-/// The rows of a key on the side that is looked up.
+/// The end of a chain of rows.
+const NONE: u32 = u32::MAX;
+
+/// The rows of a key on the side that is looked up: a chain through [`HashJoin::next`], in the order of arrival.
 struct Group {
     hash: u64,
-    start: usize,
-    end: usize,
+    first: u32,
+    last: u32,
     matched: bool,
+}
+
+/// The group of a key.
+fn find<K: Key, B>(
+    index: &HashTable<u32>,
+    (groups, build): (&[Group], &[Hashed<B>]),
+    key_of: &KeyOf<B, K>,
+    hash: u64,
+    key: &K,
+) -> Option<u32> {
+    let found = index.find(hash, |group| {
+        let group = &groups[*group as usize];
+        group.hash == hash && key_of(&build[group.first as usize].value) == *key
+    });
+    found.copied()
 }
 
 /// Looks up each probed value among those of the build side.
@@ -33,14 +51,16 @@ pub(super) struct HashJoin<K, B, P, O> {
     probe_key: KeyOf<P, K>,
     spooled: Option<Spooled<Hashed<B>>>,
     build: Vec<Hashed<B>>,
+    /// The next row with the key of each row.
+    next: Vec<u32>,
     groups: Vec<Group>,
-    index: HashTable<usize>,
+    index: HashTable<u32>,
     probe: Sequence<Hashed<P>>,
     probed: Probed<B, P, O>,
-    /// A probed value and the rows that it still has to meet.
-    current: Option<(P, std::ops::Range<usize>)>,
+    /// A probed value and the next row that it has to meet.
+    current: Option<(P, u32)>,
     /// Once the probe side is at its end: the group and the row to look at next.
-    rest: Option<(usize, usize)>,
+    rest: Option<(usize, u32)>,
 }
 
 impl<K: Key, B: Data, P: Data, O: Data> HashJoin<K, B, P, O> {
@@ -54,6 +74,7 @@ impl<K: Key, B: Data, P: Data, O: Data> HashJoin<K, B, P, O> {
             probe_key,
             spooled: Some(build),
             build: Vec::new(),
+            next: Vec::new(),
             groups: Vec::new(),
             index: HashTable::new(),
             probe: probe.into_sequence(),
@@ -63,28 +84,38 @@ impl<K: Key, B: Data, P: Data, O: Data> HashJoin<K, B, P, O> {
         }
     }
 
-    /// Makes the index: sorted rows, a group per key.
-    fn index(&mut self) {
-        let Some(spooled) = self.spooled.take() else { return };
-        self.build = spooled.into_rows();
-        let same = |one: &Hashed<B>, other: &Hashed<B>| {
-            one.hash == other.hash && (self.build_key)(&one.value) == (self.build_key)(&other.value)
-        };
-        let mut start = 0;
-        for rows in self.build.chunk_by(same) {
-            let hash = rows[0].hash;
-            self.index.insert_unique(hash, self.groups.len(), |group| self.groups[*group].hash);
-            self.groups.push(Group { hash, start, end: start + rows.len(), matched: false });
-            start += rows.len();
+    /// Makes the index: a group per key, whose rows are chained.
+    fn index(&mut self) -> Result<()> {
+        let Some(spooled) = self.spooled.take() else { return Ok(()) };
+        self.build = spooled.into_arrived();
+        if self.build.len() >= NONE as usize {
+            return Err(Error::memory("a join cannot look up a side with more than four billion records")
+                .with_hint("choose JoinStrategy::SortMerge, or run more workers"));
         }
+        self.next = vec![NONE; self.build.len()];
+        self.index.reserve(self.build.len(), |_| 0);
+        for (row, Hashed { hash, value }) in self.build.iter().enumerate() {
+            let (row, key) = (row as u32, (self.build_key)(value));
+            match find(&self.index, (&self.groups, &self.build), &self.build_key, *hash, &key) {
+                Some(group) => {
+                    let group = &mut self.groups[group as usize];
+                    self.next[group.last as usize] = row;
+                    group.last = row;
+                }
+                None => {
+                    let groups = &self.groups;
+                    self.index
+                        .insert_unique(*hash, groups.len() as u32, |group| groups[*group as usize].hash);
+                    self.groups.push(Group { hash: *hash, first: row, last: row, matched: false });
+                }
+            }
+        }
+        Ok(())
     }
 
     fn look_up(&self, hash: u64, key: &K) -> Option<usize> {
-        let found = self.index.find(hash, |group| {
-            let group = &self.groups[*group];
-            group.hash == hash && (self.build_key)(&self.build[group.start].value) == *key
-        });
-        found.copied()
+        let group = find(&self.index, (&self.groups, &self.build), &self.build_key, hash, key)?;
+        Some(group as usize)
     }
 
     /// Takes the next probed value; says whether there was one.
@@ -102,7 +133,7 @@ impl<K: Key, B: Data, P: Data, O: Data> HashJoin<K, B, P, O> {
                     out.push((self.probed.probe_alone)(&value));
                 }
                 if self.probed.pairs {
-                    self.current = Some((value, group.start..group.end));
+                    self.current = Some((value, group.first));
                 }
             }
         }
@@ -110,20 +141,22 @@ impl<K: Key, B: Data, P: Data, O: Data> HashJoin<K, B, P, O> {
     }
 
     /// Gives what is left of the build side; says whether there is more.
-    fn finish(&mut self, (mut at, mut row): (usize, usize), out: &mut Out<O>) -> bool {
+    fn finish(&mut self, (mut at, mut row): (usize, u32), out: &mut Out<O>) -> bool {
         let (alone, once) = self.probed.emits_build;
         while let Some(group) = self.groups.get(at) {
             if if group.matched { once } else { alone } {
-                for build in &self.build[group.start + row..group.end] {
+                // `NONE` stands for the group's first row here, as a group always has one.
+                row = if row == NONE { group.first } else { row };
+                while row != NONE {
                     if out.is_full() {
                         self.rest = Some((at, row));
                         return true;
                     }
-                    out.push((self.probed.build_alone)(&build.value));
-                    row += 1;
+                    out.push((self.probed.build_alone)(&self.build[row as usize].value));
+                    row = self.next[row as usize];
                 }
             }
-            (at, row) = (at + 1, 0);
+            (at, row) = (at + 1, NONE);
         }
         self.rest = Some((at, row));
         false
@@ -132,18 +165,19 @@ impl<K: Key, B: Data, P: Data, O: Data> HashJoin<K, B, P, O> {
 
 impl<K: Key, B: Data, P: Data, O: Data> Produce<O> for HashJoin<K, B, P, O> {
     fn produce(&mut self, out: &mut Out<O>) -> Result<bool> {
-        self.index();
+        self.index()?;
         while !out.is_full() {
             if let Some(rest) = self.rest {
                 return Ok(self.finish(rest, out));
             }
-            if let Some((value, rows)) = &mut self.current {
-                match rows.next() {
-                    Some(row) => out.push((self.probed.pair)(&self.build[row].value, value)),
-                    None => self.current = None,
+            if let Some((value, row)) = &mut self.current {
+                out.push((self.probed.pair)(&self.build[*row as usize].value, value));
+                *row = self.next[*row as usize];
+                if *row == NONE {
+                    self.current = None;
                 }
             } else if !self.probe(out)? {
-                self.rest = Some((0, 0));
+                self.rest = Some((0, NONE));
             }
         }
         Ok(true)

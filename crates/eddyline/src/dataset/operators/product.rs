@@ -1,7 +1,7 @@
 //! Every value of one side with every value of another one.
 
 use super::blocking::{Body, Collects, Out, Produce, Producer, TakeContext};
-use crate::spill::{Sequence, SpillSetup, Spool, Spooled};
+use crate::spill::{Repeatable, Sequence, SpillSetup, Spool, Spooled};
 use eddyline_core::{Batch, Data, Result};
 use eddyline_runtime::InstanceInfo;
 use std::sync::Arc;
@@ -10,13 +10,13 @@ use std::sync::Arc;
 pub(super) struct Product<L, R> {
     block: Vec<L>,
     block_bytes: usize,
-    right: Sequence<R>,
+    right: Repeatable<R>,
     right_row: Option<R>,
     at: usize,
 }
 
 impl<L: Data, R: Data> Product<L, R> {
-    pub(super) fn new(right: Sequence<R>, block_bytes: usize) -> Self {
+    pub(super) fn new(right: Repeatable<R>, block_bytes: usize) -> Self {
         Product { block: Vec::new(), block_bytes, right, right_row: None, at: 0 }
     }
 
@@ -119,7 +119,7 @@ impl<L: Data, R: Data, O: Data> Body for CrossBody<L, R, O> {
             return Ok(None);
         }
         let Some(right) = right.finish()? else { return Ok(None) };
-        let product = Product::new(right.into_sequence(), self.block_bytes);
+        let product = Product::new(right.into_repeatable(), self.block_bytes);
         let function = self.function.clone();
         let crossing = self
             .finished

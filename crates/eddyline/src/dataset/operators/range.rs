@@ -4,7 +4,7 @@
 //! same boundaries, so nobody has to decide for the others. The samples are taken by numbers that follow from the
 //! number of the instance: the same input is cut at the same places.
 
-use super::blocking::{Body, Collects, FromIterator, Out, Produce, Producer, TakeContext};
+use super::blocking::{Body, Collects, FromIterator, Held, Out, Produce, Producer, TakeContext};
 use crate::spill::{Order, Sequence, SpillSetup, Spool};
 use eddyline_core::{Batch, Data, Result};
 use eddyline_runtime::InstanceInfo;
@@ -32,14 +32,14 @@ pub(crate) struct Routed<T> {
 
 /// Takes a sample of an instance's records.
 pub(crate) struct SampleBody<T> {
-    kept: Vec<T>,
+    kept: Held<T>,
     seen: u64,
     random: u64,
 }
 
 impl<T: Data> SampleBody<T> {
     pub(crate) fn new() -> Self {
-        SampleBody { kept: Vec::new(), seen: 0, random: 0 }
+        SampleBody { kept: Held::new(), seen: 0, random: 0 }
     }
 
     /// A number below `limit`, by xorshift.
@@ -68,7 +68,7 @@ impl<T: Data> Body for SampleBody<T> {
             }
             let place = self.below(self.seen) as usize;
             if place < SAMPLES {
-                self.kept[place] = record.value;
+                self.kept.replace(place, record.value);
             }
         }
         Ok(())
@@ -79,7 +79,7 @@ impl<T: Data> Body for SampleBody<T> {
     }
 
     fn finish(&mut self) -> Result<Option<Producer<Sampled<T>>>> {
-        let kept = std::mem::take(&mut self.kept);
+        let kept = self.kept.take();
         let weight = std::mem::take(&mut self.seen) as f64 / kept.len().max(1) as f64;
         let samples = kept.into_iter().map(move |value| Sampled { weight, value });
         Ok(Some(Box::new(FromIterator(samples))))
@@ -89,14 +89,14 @@ impl<T: Data> Body for SampleBody<T> {
 /// Tells each record where it is to go.
 pub(crate) struct RangeBody<T> {
     order: Order<T>,
-    samples: Vec<Sampled<T>>,
+    samples: Held<Sampled<T>>,
     spool: Option<Spool<T>>,
     targets: u32,
 }
 
 impl<T: Data> RangeBody<T> {
     pub(crate) fn new(order: Order<T>) -> Self {
-        RangeBody { order, samples: Vec::new(), spool: None, targets: 1 }
+        RangeBody { order, samples: Held::new(), spool: None, targets: 1 }
     }
 }
 
@@ -130,7 +130,8 @@ impl<T: Data> Body for RangeBody<T> {
     fn take(&mut self, input: usize, mut batch: Batch, context: TakeContext<'_, Routed<T>>) -> Result<()> {
         let Some(spool) = &mut self.spool else { return Ok(()) };
         if input != ROWS_INPUT {
-            self.samples.extend(batch.take_rows::<Sampled<T>>()?.into_iter().map(|record| record.value));
+            let samples = batch.take_rows::<Sampled<T>>()?.into_iter();
+            samples.for_each(|record| self.samples.push(record.value));
         } else if self.targets == 1 {
             let rows = batch.take_rows::<T>()?.into_iter();
             rows.for_each(|record| context.out.push(Routed { target: 0, value: record.value }));
@@ -152,7 +153,7 @@ impl<T: Data> Body for RangeBody<T> {
     fn finish(&mut self) -> Result<Option<Producer<Routed<T>>>> {
         let Some(spool) = &mut self.spool else { return Ok(None) };
         let Some(spooled) = spool.finish()? else { return Ok(None) };
-        let cuts = boundaries(std::mem::take(&mut self.samples), self.targets, &self.order);
+        let cuts = boundaries(self.samples.take(), self.targets, &self.order);
         Ok(Some(Box::new(Routing { rows: spooled.into_sequence(), cuts, order: self.order.clone() })))
     }
 }

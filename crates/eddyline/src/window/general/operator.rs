@@ -1,9 +1,8 @@
 //! The operator (see the module above for what it does).
 
 use super::super::assign::TIME_MAX;
-use super::super::sliced::emit_late;
 use super::super::trigger::TriggerContext;
-use super::super::{AssignerContext, MergeWindows, Trigger, WindowAssigner};
+use super::super::{AssignerContext, LATE_OUTPUT, MergeWindows, Trigger, WindowAssigner};
 use super::contents::WindowContents;
 use super::firing::{Firing, Moment};
 use super::merging::Merge;
@@ -11,6 +10,7 @@ use super::pane::{Contents, Pane, WindowKey, namespace_of};
 use super::tables::Tables;
 use super::timers::{Asking, Lifetime, PaneTimers, table_of};
 use crate::function::TimeDomain;
+use crate::late::emit_late;
 use crate::operators::{KeyOf, ProcessingTimersAtEnd};
 use crate::side_output::SidePorts;
 use eddyline_core::{Batch, Data, Error, EventTime, Key, Record, Result, WATERMARK_MAX};
@@ -27,6 +27,15 @@ pub(crate) struct Settings {
     pub(crate) emits_late: bool,
     pub(crate) at_end: ProcessingTimersAtEnd,
 }
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings { allowed_lateness_ms: 0, emits_late: false, at_end: ProcessingTimersAtEnd::Fire }
+    }
+}
+
+/// What becomes of late records, given whether they are emitted and when their batch was created.
+pub(crate) type LateRows<T> = fn(Vec<Record<T>>, bool, u64, &mut OperatorContext<'_>) -> Result<()>;
 
 type WindowOf<T, A> = <A as WindowAssigner<T>>::Window;
 type StateOf<T, A, Tr> = <Tr as Trigger<T, WindowOf<T, A>>>::State;
@@ -49,6 +58,7 @@ where
     merging: Option<MergeWindows<A::Window>>,
     lifetime: Lifetime,
     settings: Settings,
+    late_rows: LateRows<T>,
     tables: Option<TablesOf<K, T, A, Tr, C>>,
     firing: Firing<K, A::Window, T, C>,
     /// The windows of the record that is being processed.
@@ -86,6 +96,9 @@ where
             merging,
             lifetime,
             settings,
+            late_rows: |late, emits_late, created_micros, context| {
+                emit_late(late, emits_late.then_some(LATE_OUTPUT), created_micros, context)
+            },
             tables: None,
             firing: Firing::new(contents, ports, merging.is_some()),
             assigned: Vec::new(),
@@ -93,6 +106,12 @@ where
             is_firing: false,
             end_horizon: None,
         }
+    }
+
+    /// With another way for late records than to the one output for them.
+    pub(crate) fn with_late_rows(mut self, late_rows: LateRows<T>) -> Self {
+        self.late_rows = late_rows;
+        self
     }
 
     fn moment(&mut self, context: &OperatorContext<'_>) -> Moment {
@@ -108,7 +127,13 @@ where
         context: &OperatorContext<'_>,
     ) -> Result<Option<Record<T>>> {
         let Record { value, timestamp } = record;
-        let assigner = AssignerContext { processing_time_ms: moment.processing_time_ms };
+        let key = (self.key_of)(&value);
+        let hash = key.stable_hash();
+        let assigner = AssignerContext {
+            processing_time_ms: moment.processing_time_ms,
+            key_hash: hash,
+            max_parallelism: context.info().max_parallelism,
+        };
         let mut assigned = std::mem::take(&mut self.assigned);
         self.assigner.assign_windows(&value, timestamp, &assigner, &mut assigned)?;
         if assigned.is_empty() {
@@ -116,8 +141,6 @@ where
             let is_far_off = self.lifetime.is_event_time && !(-TIME_MAX..=TIME_MAX).contains(&timestamp);
             return Ok(is_far_off.then_some(Record { value, timestamp }));
         }
-        let key = (self.key_of)(&value);
-        let hash = key.stable_hash();
         let mut place = WindowKey { window: assigned[0].clone(), key };
         let (mut value, mut is_late) = (Some(value), true);
         let mut windows = assigned.drain(..).peekable();
@@ -397,7 +420,7 @@ where
             self.firing.flush_full(batch.created_micros, context)?;
         }
         self.finish(batch.created_micros, context)?;
-        emit_late(late, self.settings.emits_late, batch.created_micros, context)
+        (self.late_rows)(late, self.settings.emits_late, batch.created_micros, context)
     }
 
     fn on_watermark(&mut self, watermark: EventTime, context: &mut OperatorContext<'_>) -> Result<Progress> {
