@@ -409,6 +409,10 @@ impl Supervisor {
         self.input_ended_early = false;
         self.settle_open_write(at, shell);
         let candidates = shell.candidates()?;
+        if self.config.restore.drop_state.before.is_none() {
+            // What this job keeps from now on is not what somebody wanted to be rid of.
+            self.config.restore.drop_state.before = Some(shell.first_free_checkpoint()?);
+        }
         let choice = choose_restore(&self.config.restore, &candidates)?;
         for notice in &choice.notices {
             shell.notice(Notice::Warning(notice.to_string()));
