@@ -16,19 +16,19 @@ pub enum Change {
     /// The second checkpoint has it, the first has not.
     Added {
         /// It.
-        row: Row,
+        row: Box<Row>,
     },
     /// The first has it, the second has not.
     Removed {
         /// It.
-        row: Row,
+        row: Box<Row>,
     },
     /// Both have the key, with different values.
     Changed {
         /// In the first.
-        before: Row,
+        before: Box<Row>,
         /// In the second.
-        after: Row,
+        after: Box<Row>,
     },
 }
 
@@ -193,19 +193,19 @@ impl<'a> Comparison<'a> {
             }
             for entry in removed {
                 self.found.removed += 1;
-                (self.changed)(&Change::Removed { row: side.row(&entry)? })?;
+                (self.changed)(&Change::Removed { row: Box::new(side.row(&entry)?) })?;
             }
             for (entry, now) in both {
                 let Some(after) = after else { continue };
                 self.found.changed += 1;
-                let (before, after) = (side.row(&entry)?, after.row(&now)?);
+                let (before, after) = (Box::new(side.row(&entry)?), Box::new(after.row(&now)?));
                 (self.changed)(&Change::Changed { before, after })?;
             }
         }
         if let Some(side) = after {
             for (_, entry) in rest.into_values() {
                 self.found.added += 1;
-                (self.changed)(&Change::Added { row: side.row(&entry)? })?;
+                (self.changed)(&Change::Added { row: Box::new(side.row(&entry)?) })?;
             }
         }
         Ok(())

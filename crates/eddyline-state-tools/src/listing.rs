@@ -231,11 +231,14 @@ impl Touches {
         for (minute, touched) in self.by_minute {
             // From the end of the minute on, so that what is near counts as near.
             let age_ms = newest_ms.saturating_sub(minute.saturating_add(1).saturating_mul(MINUTE_MS));
-            let count = match age_ms {
-                ..MINUTE_MS => &mut ages.within_minute,
-                ..HOUR_MS => &mut ages.within_hour,
-                ..DAY_MS => &mut ages.within_day,
-                _ => &mut ages.older,
+            let count = if age_ms < MINUTE_MS {
+                &mut ages.within_minute
+            } else if age_ms < HOUR_MS {
+                &mut ages.within_hour
+            } else if age_ms < DAY_MS {
+                &mut ages.within_day
+            } else {
+                &mut ages.older
             };
             *count += touched;
         }

@@ -1,9 +1,12 @@
 //! A checkpoint on disk, listed, read, compared and edited.
 
 use crate::*;
-use eddyline_core::{Data, Reader, Result, Value, data};
+use eddyline_core::{Data, KeyGroupRange, Reader, Result, Value, data};
+use eddyline_protocol::{MANIFEST_FORMAT, Manifest, OperatorManifest};
 use eddyline_state::ttl::Timed;
-use eddyline_state::{SavepointReader, SavepointWriter};
+use eddyline_state::{
+    CheckpointStore, KeyedTable, ManagedState, PartWriter, SavepointReader, SavepointWriter,
+};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -89,6 +92,58 @@ fn what_was_opened_can_be_read_when_its_job_has_deleted_it() {
     std::fs::remove_dir_all(root.path().join("bank")).unwrap();
     assert_eq!(rows(&reader, "bank", "accounts", None).len(), 50);
     reader.verify(&mut |_| {}).unwrap();
+}
+
+/// Completes checkpoint `number` with as many entries and deletes the ones before, as a job does that keeps one.
+fn complete_and_retire(store: &CheckpointStore, attempt: u64, number: u64) {
+    let path = store.part_path(number, attempt, 0);
+    let mut part = PartWriter::new(path.clone());
+    let range = KeyGroupRange { start: 0, end: MAX };
+    let mut table = KeyedTable::<u64, u64>::new("count", range, MAX);
+    for key in 0..100u64 {
+        table.insert(key.stable_hash(), key, number);
+    }
+    table.freeze(true);
+    while !table.write_frozen(usize::MAX, &mut part).unwrap() {}
+    let states = vec![table.manifest_of_frozen().unwrap()];
+    let mut file = store.create_part(&path).unwrap();
+    part.finish().unwrap().chunks.iter().for_each(|chunk| file.write(chunk).unwrap());
+    file.finish().unwrap();
+    let manifest = Manifest {
+        format: MANIFEST_FORMAT,
+        job: store.job().to_owned(),
+        checkpoint: number,
+        attempt,
+        tick: number,
+        completed_at_ms: 0,
+        max_parallelism: MAX,
+        finished: false,
+        operators: vec![OperatorManifest { uid: "op".into(), states }],
+    };
+    store.write_complete(&manifest).unwrap();
+    store.retire(&[number]).unwrap();
+}
+
+#[test]
+fn the_newest_checkpoint_can_be_read_while_checkpoints_come_and_go() {
+    let root = tempfile::tempdir().unwrap();
+    let store = writable_store(root.path().to_str().unwrap(), "busy").unwrap();
+    let attempt = store.claim_attempt().unwrap();
+    complete_and_retire(&store, attempt, 1);
+    let job = std::thread::spawn(move || {
+        (2..=200).for_each(|number| complete_and_retire(&store, attempt, number));
+    });
+    let (mut reads, mut newest) = (0, 0);
+    while !job.is_finished() || reads == 0 {
+        let reader = opened(root.path()).unwrap();
+        let entries = reader.keyed::<u64, u64>("op", "count").unwrap().map(Result::unwrap);
+        let values: Vec<u64> = entries.map(|(_, value)| value).collect();
+        let checkpoint = reader.manifest().checkpoint;
+        assert_eq!(values, vec![checkpoint; 100], "all of one checkpoint");
+        assert!(checkpoint >= newest);
+        (reads, newest) = (reads + 1, checkpoint);
+    }
+    job.join().unwrap();
 }
 
 #[test]

@@ -409,7 +409,8 @@ impl Supervisor {
         self.input_ended_early = false;
         self.settle_open_write(at, shell);
         let candidates = shell.candidates()?;
-        if self.config.restore.drop_state.before.is_none() {
+        let dropped = &self.config.restore.drop_state;
+        if dropped.before.is_none() && !dropped.uids.is_empty() {
             // What this job keeps from now on is not what somebody wanted to be rid of.
             self.config.restore.drop_state.before = Some(shell.first_free_checkpoint()?);
         }
