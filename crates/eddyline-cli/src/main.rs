@@ -1,6 +1,7 @@
 //! The `eddyline` binary: applications on the engine, from the command line.
 
 mod logs;
+mod state;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -24,16 +25,19 @@ struct Arguments {
 enum Command {
     /// Process web access logs: requests per minute and status, sessions, top paths.
     Logs(logs::LogsArguments),
+    /// Look into checkpoints and savepoints: list, read, export, compare, edit, verify.
+    State(state::StateArguments),
 }
 
 fn main() -> ExitCode {
     let Arguments { command } = Arguments::parse();
     start_logging();
     let outcome = match command {
-        Command::Logs(arguments) => logs::run(&arguments),
+        Command::Logs(arguments) => logs::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::State(arguments) => state::run(&arguments),
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("{}", error.report());
             ExitCode::FAILURE

@@ -17,13 +17,44 @@ pub fn expand(input: &Input<'_>) -> TokenStream {
         Shape::Struct(body) => for_struct(core, &ident.to_string(), body),
         Shape::Enum(variants) => for_enum(core, &ident.to_string(), variants),
     };
+    let from_value = match &input.shape {
+        Shape::Struct(body) => struct_from_value(core, body),
+        Shape::Enum(variants) => enum_from_value(core, &ident.to_string(), variants),
+    };
+    let from_value = migrating(core, &input.migrate_from, from_value);
     let has_heap = any_has_heap(core, &input.shape);
     quote! {
         #[automatically_derived]
         impl #impl_generics #core::Data for #ident #type_generics #where_clause {
             const HAS_HEAP: bool = #has_heap;
             #methods
+            fn from_value(__value: #core::Value) -> ::core::result::Result<Self, #core::DecodeError> {
+                #from_value
+            }
         }
+    }
+}
+
+/// `from_value` that reads what cannot be mapped as the types that this one was before.
+fn migrating(core: &TokenStream, before: &[Type], from_value: TokenStream) -> TokenStream {
+    if before.is_empty() {
+        return from_value;
+    }
+    quote! {
+        let __written = __value.clone();
+        let __mapped = (move || -> ::core::result::Result<Self, #core::DecodeError> { #from_value })();
+        let __error = match __mapped {
+            ::core::result::Result::Ok(__mapped) => return ::core::result::Result::Ok(__mapped),
+            ::core::result::Result::Err(__error) => __error,
+        };
+        #(
+            if let ::core::option::Option::Some(__migrated) =
+                #core::data::migrated_from::<#before, Self>(__written.clone())?
+            {
+                return ::core::result::Result::Ok(__migrated);
+            }
+        )*
+        ::core::result::Result::Err(__error)
     }
 }
 
@@ -46,10 +77,6 @@ fn for_struct(core: &TokenStream, name: &str, body: &Body<'_>) -> TokenStream {
     let heap_bytes = heap_bytes(core, body, &bound);
     let touch = touch(core, body, &bound);
     let decode = decode(core, &quote!(Self), body);
-    let from_value = match body {
-        Body::Unit => quote!(__value.into_fields().map(|_| Self)),
-        _ => from_value(core, &quote!(Self), body),
-    };
     quote! {
         fn schema() -> #core::DataType {
             #schema
@@ -63,9 +90,6 @@ fn for_struct(core: &TokenStream, name: &str, body: &Body<'_>) -> TokenStream {
         fn decode(__input: &mut #core::Reader<'_>) -> ::core::result::Result<Self, #core::DecodeError> {
             ::core::result::Result::Ok(#decode)
         }
-        fn from_value(__value: #core::Value) -> ::core::result::Result<Self, #core::DecodeError> {
-            #from_value
-        }
         fn heap_bytes(&self) -> usize {
             let Self #pattern = self;
             #heap_bytes
@@ -75,6 +99,13 @@ fn for_struct(core: &TokenStream, name: &str, body: &Body<'_>) -> TokenStream {
             let Self #pattern = self;
             #touch
         }
+    }
+}
+
+fn struct_from_value(core: &TokenStream, body: &Body<'_>) -> TokenStream {
+    match body {
+        Body::Unit => quote!(__value.into_fields().map(|_| Self)),
+        _ => from_value(core, &quote!(Self), body),
     }
 }
 
@@ -93,22 +124,11 @@ fn for_enum(core: &TokenStream, name: &str, variants: &[Variant<'_>]) -> TokenSt
         let decode = decode(core, &quote!(Self::#ident), body);
         quote!(#number => ::core::result::Result::Ok(#decode))
     });
-    let mappings = variants.iter().map(|variant| map_variant(core, variant));
     let heap_bytes = variants.iter().map(|Variant { ident, body, .. }| {
         let (pattern, bound) = pattern(body);
         let heap_bytes = heap_bytes(core, body, &bound);
         quote!(Self::#ident #pattern => #heap_bytes)
     });
-    // Every name goes before any alias: an old name may have been given to a new variant.
-    let names = variants.iter().zip(0usize..).map(|(variant, index)| {
-        let name = &variant.name;
-        quote!((#index, #name))
-    });
-    let aliases = variants
-        .iter()
-        .zip(0usize..)
-        .flat_map(|(variant, index)| variant.aliases.iter().map(move |alias| quote!((#index, #alias))));
-    let indexes = 0..variants.len();
     quote! {
         fn schema() -> #core::DataType {
             #core::DataType::Enum {
@@ -127,15 +147,29 @@ fn for_enum(core: &TokenStream, name: &str, variants: &[Variant<'_>]) -> TokenSt
                 __number => ::core::result::Result::Err(#core::data::unknown_variant_number(#name, __number)),
             }
         }
-        fn from_value(__value: #core::Value) -> ::core::result::Result<Self, #core::DecodeError> {
-            let (__index, __value) = __value.into_variant(#name, &[#(#names,)* #(#aliases,)*])?;
-            match __index {
-                #(#indexes => #mappings,)*
-                _ => ::core::unreachable!("invariant: the index is one of those given"),
-            }
-        }
         fn heap_bytes(&self) -> usize {
             match self { #(#heap_bytes,)* }
+        }
+    }
+}
+
+fn enum_from_value(core: &TokenStream, name: &str, variants: &[Variant<'_>]) -> TokenStream {
+    let mappings = variants.iter().map(|variant| map_variant(core, variant));
+    // Every name goes before any alias: an old name may have been given to a new variant.
+    let names = variants.iter().zip(0usize..).map(|(variant, index)| {
+        let name = &variant.name;
+        quote!((#index, #name))
+    });
+    let aliases = variants
+        .iter()
+        .zip(0usize..)
+        .flat_map(|(variant, index)| variant.aliases.iter().map(move |alias| quote!((#index, #alias))));
+    let indexes = 0..variants.len();
+    quote! {
+        let (__index, __value) = __value.into_variant(#name, &[#(#names,)* #(#aliases,)*])?;
+        match __index {
+            #(#indexes => #mappings,)*
+            _ => ::core::unreachable!("invariant: the index is one of those given"),
         }
     }
 }

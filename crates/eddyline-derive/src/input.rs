@@ -16,6 +16,8 @@ pub struct Input<'a> {
     pub generics: &'a Generics,
     /// The absolute path of `eddyline-core`.
     pub core: TokenStream,
+    /// The types that this one was before.
+    pub migrate_from: Vec<Type>,
     pub shape: Shape<'a>,
 }
 
@@ -57,7 +59,7 @@ impl<'a> Input<'a> {
                 "`Data` types own their data: a lifetime is not possible here",
             ));
         }
-        let core = container_attributes(&input.attrs)?;
+        let Container { core, migrate_from } = container_attributes(&input.attrs)?;
         let shape = match &input.data {
             Data::Struct(data) => Shape::Struct(Body::read(&data.fields, &input.ident)?),
             Data::Enum(data) => Shape::Enum(read_variants(data, &input.ident)?),
@@ -66,7 +68,7 @@ impl<'a> Input<'a> {
                 return Err(Error::new_spanned(data.union_token, message));
             }
         };
-        Ok(Input { ident: &input.ident, generics: &input.generics, core, shape })
+        Ok(Input { ident: &input.ident, generics: &input.generics, core, migrate_from, shape })
     }
 }
 
@@ -160,15 +162,27 @@ impl Names {
     }
 }
 
-/// The path of `eddyline-core`, from `#[data(crate = "…")]` or from the dependencies.
-fn container_attributes(attributes: &[Attribute]) -> Result<TokenStream> {
-    let mut core = None;
+/// What is said of the type as a whole.
+struct Container {
+    /// The path of `eddyline-core`, from `#[data(crate = "…")]` or from the dependencies.
+    core: TokenStream,
+    /// The types of `#[data(migrate_from = "…")]`, in order.
+    migrate_from: Vec<Type>,
+}
+
+fn container_attributes(attributes: &[Attribute]) -> Result<Container> {
+    let (mut core, mut migrate_from) = (None, Vec::new());
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("data")) {
         attribute.parse_nested_meta(|meta| {
+            if meta.path.is_ident("migrate_from") {
+                migrate_from.push(meta.value()?.parse::<LitStr>()?.parse()?);
+                return Ok(());
+            }
             if !meta.path.is_ident("crate") {
-                return Err(
-                    meta.error(format!("unknown attribute `{}`: a type takes `crate`", written(&meta.path)))
-                );
+                return Err(meta.error(format!(
+                    "unknown attribute `{}`: a type takes `crate` and `migrate_from`",
+                    written(&meta.path)
+                )));
             }
             if core.is_some() {
                 return Err(meta.error("`crate` is given twice"));
@@ -178,7 +192,7 @@ fn container_attributes(attributes: &[Attribute]) -> Result<TokenStream> {
             Ok(())
         })?;
     }
-    Ok(core.unwrap_or_else(location::core_path))
+    Ok(Container { core: core.unwrap_or_else(location::core_path), migrate_from })
 }
 
 /// The aliases of a field or a variant.

@@ -28,7 +28,7 @@ fn unknown_attributes_are_refused_by_name() {
     );
     assert_eq!(
         error_of("#[data(alias = \"x\")] struct Event;"),
-        "unknown attribute `alias`: a type takes `crate`"
+        "unknown attribute `alias`: a type takes `crate` and `migrate_from`"
     );
     assert!(error_of("enum Event { #[data(skip)] A }").contains("unknown attribute `skip`"));
     assert!(error_of("enum Event { A { #[data(skip)] x: u8 } }").contains("unknown attribute `skip`"));

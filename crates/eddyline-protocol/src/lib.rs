@@ -33,4 +33,6 @@ pub use message::{
 };
 pub use observed::{AccumulatorPart, MetricReport, MetricValue};
 pub use restart::{RestartPolicy, RestartStrategy, RestartVerdict};
-pub use restore::{Candidate, Finding, RestoreChoice, RestoreNotice, RestoreRequest, choose_restore};
+pub use restore::{
+    Candidate, DropState, Finding, RestoreChoice, RestoreNotice, RestoreRequest, choose_restore, drop_state,
+};

@@ -42,6 +42,18 @@ pub struct RestoreRequest {
     pub allow_non_restored_state: bool,
     /// Whether to start from nothing when there are checkpoints but all are damaged.
     pub allow_fresh_start: bool,
+    /// Whose state is not to be restored.
+    pub drop_state: DropState,
+}
+
+/// Operators whose state is not to be restored, because somebody said so.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DropState {
+    /// Their uids, whether the job still has them or not.
+    pub uids: BTreeSet<String>,
+    /// Only what older checkpoints than this hold is dropped: what the operators have kept since then stays. `None`: not
+    /// known yet, everything counts.
+    pub before: Option<CheckpointId>,
 }
 
 /// Something a person has to know about a restore; to be logged as a warning.
@@ -61,6 +73,20 @@ pub enum RestoreNotice {
         /// The uid that no operator has.
         uid: String,
     },
+    /// State was dropped, as somebody asked for it by uid.
+    StateDroppedAsAsked {
+        /// The operator's uid.
+        uid: String,
+        /// The names of its states.
+        states: Vec<String>,
+    },
+    /// State was to be dropped that is not there.
+    NothingToDrop {
+        /// The uid that was given.
+        uid: String,
+        /// The uids of which there is state.
+        known: Vec<String>,
+    },
 }
 
 impl std::fmt::Display for RestoreNotice {
@@ -77,6 +103,20 @@ impl std::fmt::Display for RestoreNotice {
                 write!(
                     formatter,
                     "the state of operator uid `{uid}` is dropped: no operator of the job has it"
+                )
+            }
+            RestoreNotice::StateDroppedAsAsked { uid, states } => {
+                let states = states.join("`, `");
+                write!(
+                    formatter,
+                    "the state of operator uid `{uid}` (`{states}`) is dropped, as asked for: the operator starts empty"
+                )
+            }
+            RestoreNotice::NothingToDrop { uid, known } => {
+                let known = known.join("`, `");
+                write!(
+                    formatter,
+                    "no state of operator uid `{uid}` is there to be dropped; there is state of `{known}`"
                 )
             }
         }
@@ -125,11 +165,36 @@ pub fn choose_restore(request: &RestoreRequest, candidates: &[Candidate]) -> Res
         .into_iter()
         .map(|(damaged, reason)| RestoreNotice::UseOlder { damaged, reason, instead })
         .collect();
-    if let Some(manifest) = good {
+    let mut restore = good.cloned();
+    if let Some(manifest) = &mut restore {
         check_fit(request, manifest)?;
+        notices.extend(drop_state(&request.drop_state, manifest));
         notices.extend(check_uids(request, manifest)?);
     }
-    Ok(RestoreChoice { restore: good.cloned(), notices })
+    Ok(RestoreChoice { restore, notices })
+}
+
+/// Takes the state that is to be dropped out of what a checkpoint says; answers what has to be said about it.
+pub fn drop_state(wanted: &DropState, manifest: &mut Manifest) -> Vec<RestoreNotice> {
+    if wanted.before.is_some_and(|before| manifest.checkpoint >= before) {
+        return Vec::new();
+    }
+    let mut notices = Vec::new();
+    for uid in &wanted.uids {
+        let dropped = manifest.operators.iter().filter(|operator| operator.uid == *uid);
+        let states: BTreeSet<String> = dropped
+            .flat_map(|operator| &operator.states)
+            .map(|state| state.descriptor.name.clone())
+            .collect();
+        notices.push(if states.is_empty() {
+            let known: BTreeSet<&String> = manifest.operators.iter().map(|operator| &operator.uid).collect();
+            RestoreNotice::NothingToDrop { uid: uid.clone(), known: known.into_iter().cloned().collect() }
+        } else {
+            RestoreNotice::StateDroppedAsAsked { uid: uid.clone(), states: states.into_iter().collect() }
+        });
+    }
+    manifest.operators.retain(|operator| !wanted.uids.contains(&operator.uid));
+    notices
 }
 
 fn check_fit(request: &RestoreRequest, manifest: &Manifest) -> Result<()> {
@@ -175,7 +240,9 @@ fn check_uids(request: &RestoreRequest, manifest: &Manifest) -> Result<Vec<Resto
             return Err(Error::config(format!("no operator takes the state of uid `{uid}`"))
                 .with_detail(format!("checkpoint {}; the job's uids: {known}", manifest.checkpoint))
                 .with_hint(format!(
-                    "give the operator its old uid `{uid}`, or allow non-restored state to drop what it kept"
+                    "give the operator its old uid `{uid}`; or drop what it kept \
+                     (execution.state-recovery.drop-state: {uid}), or all state that no operator takes \
+                     (execution.state-recovery.ignore-unclaimed-state: true)"
                 )));
         }
         dropped.push(RestoreNotice::StateDropped { uid });
@@ -196,6 +263,7 @@ mod tests {
             uids: BTreeSet::from(["count".to_owned()]),
             allow_non_restored_state: false,
             allow_fresh_start: false,
+            drop_state: DropState::default(),
         }
     }
 
@@ -296,5 +364,35 @@ mod tests {
         changed.operators[0].states[0].chains.clear();
         let empty = Candidate { checkpoint: 9, finding: Finding::Good(Box::new(changed)) };
         assert_eq!(choose_restore(&request(), &[empty]).unwrap().notices, []);
+    }
+
+    #[test]
+    fn state_is_dropped_by_uid_once_and_loudly() {
+        let drop = |uids: [&str; 2], before| RestoreRequest {
+            drop_state: DropState { uids: uids.map(str::to_owned).into(), before },
+            ..request()
+        };
+        let mut with_two = manifest(9);
+        with_two.operators.push(OperatorManifest { uid: "gone".into(), ..manifest(9).operators[0].clone() });
+        let candidate = Candidate { checkpoint: 9, finding: Finding::Good(Box::new(with_two)) };
+        let candidates = [candidate];
+        let choice = choose_restore(&drop(["gone", "typo"], Some(10)), &candidates).unwrap();
+        let uids: Vec<String> =
+            choice.restore.unwrap().operators.iter().map(|operator| operator.uid.clone()).collect();
+        assert_eq!(uids, ["count"]);
+        let (uid, known) = ("typo".to_owned(), vec!["count".to_owned(), "gone".to_owned()]);
+        assert_eq!(
+            choice.notices,
+            [
+                RestoreNotice::StateDroppedAsAsked { uid: "gone".into(), states: vec!["s".into()] },
+                RestoreNotice::NothingToDrop { uid, known }
+            ]
+        );
+        assert!(choice.notices[0].to_string().contains("(`s`) is dropped, as asked for"));
+        // What came after the start is kept.
+        let error = choose_restore(&drop(["gone", "typo"], Some(9)), &candidates).unwrap_err();
+        assert!(error.hint().unwrap().contains("drop-state: gone"), "{}", error.report());
+        let choice = choose_restore(&drop(["count", "gone"], Some(5)), &[good(7)]).unwrap();
+        assert_eq!((choice.restore.unwrap().operators.len(), choice.notices), (1, Vec::new()));
     }
 }

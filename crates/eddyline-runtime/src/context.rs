@@ -2,6 +2,7 @@
 
 use crate::accumulators::Accumulators;
 use crate::metrics::Metrics;
+use crate::migrations::Migrations;
 use crate::services::Services;
 use crate::shared::WorkerShared;
 use eddyline_core::{Batch, Clock, Data, EventTime, KeyGroupRange, Record, Result, Tick};
@@ -57,6 +58,7 @@ pub struct OperatorContext<'a> {
     pub(crate) metrics: &'a OperatorMetrics,
     pub(crate) user_metrics: &'a Metrics,
     pub(crate) accumulators: &'a Accumulators,
+    pub(crate) migrations: &'a Migrations,
     pub(crate) waker: &'a Waker,
     pub(crate) emitter: &'a mut dyn Emitter,
     pub(crate) watermark: EventTime,
@@ -195,6 +197,11 @@ impl OperatorContext<'_> {
     /// The accumulators that this instance adds to; they are declared in `open`.
     pub fn accumulators(&self) -> &Accumulators {
         self.accumulators
+    }
+
+    /// Where this instance says, in `open`, how state of older types becomes that of today.
+    pub fn migrations(&self) -> &Migrations {
+        self.migrations
     }
 
     /// All that is installed by the environment of the job.

@@ -4,6 +4,7 @@ use crate::accumulators::Accumulators;
 use crate::context::{Emitter, InstanceInfo, OperatorContext, OperatorMetrics};
 use crate::graph::NodeId;
 use crate::metrics::Metrics;
+use crate::migrations::Migrations;
 use crate::operator::{Operator, Source};
 use crate::shared::WorkerShared;
 use eddyline_core::{Error, EventTime, Result, Tick, WATERMARK_MIN};
@@ -32,6 +33,8 @@ pub(crate) struct Instance {
     pub(crate) user_metrics: Metrics,
     /// What the function adds up, part of the instance's state.
     pub(crate) accumulators: Accumulators,
+    /// How state of older types becomes that of today.
+    pub(crate) migrations: Migrations,
     pub(crate) waker: Waker,
     /// Wall time at which the instance wants to be called; `i64::MAX` if it does not.
     pub(crate) wake_at_ms: Cell<i64>,
@@ -57,6 +60,7 @@ impl Instance {
             metrics: OperatorMetrics::default(),
             user_metrics: Metrics::default(),
             accumulators: Accumulators::default(),
+            migrations: Migrations::default(),
             waker,
             wake_at_ms: Cell::new(i64::MAX),
             report: Cell::new(None),
@@ -102,13 +106,18 @@ impl Instance {
     /// Restores all states from what a checkpoint holds for the operator; answers the watermark floor.
     pub(crate) fn restore(&mut self, source: Option<&mut RestoreSource>) -> Result<EventTime> {
         self.accumulators.seal();
+        let migrations = self.migrations.take();
         if let Some(source) = source {
+            source.set_migrations(migrations);
             self.visit_states(&mut |state| {
                 if planted!(LostTimer) && state.descriptor().kind == StateKind::Timers {
                     return Ok(());
                 }
                 state.restore(source)
             })?;
+            for notice in source.notices() {
+                tracing::warn!("{notice}");
+            }
             if let Some(lost) = source.unclaimed().first()
                 && !planted!(LostTimer)
             {
@@ -117,9 +126,11 @@ impl Instance {
                     self.info.name
                 ))
                 .with_detail(format!("uid `{}`", self.info.uid))
-                .with_hint(
-                    "declare the state again in `open`, or give the operator a new uid to start it empty",
-                ));
+                .with_hint(format!(
+                    "declare the state again in `open`; or drop all state of the operator \
+                     (execution.state-recovery.drop-state: {}); or give it a new uid",
+                    self.info.uid
+                )));
             }
         }
         if planted!(WatermarkReset) {
@@ -137,14 +148,25 @@ impl Instance {
         call: impl FnOnce(&mut Body, &mut OperatorContext<'_>) -> Result<R>,
     ) -> Result<R, FailureReport> {
         crate::panics::reset_row();
-        let Instance { info, metrics, user_metrics, accumulators, waker, wake_at_ms, report, body, .. } =
-            self;
+        let Instance {
+            info,
+            metrics,
+            user_metrics,
+            accumulators,
+            migrations,
+            waker,
+            wake_at_ms,
+            report,
+            body,
+            ..
+        } = self;
         let mut context = OperatorContext {
             info,
             shared,
             metrics,
             user_metrics,
             accumulators,
+            migrations,
             waker,
             emitter,
             watermark,

@@ -39,6 +39,7 @@ pub mod latency;
 mod loop_rounds;
 mod loops;
 pub mod metrics;
+pub mod migrations;
 pub mod operator;
 mod operator_task;
 mod outputs;

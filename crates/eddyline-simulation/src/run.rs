@@ -8,7 +8,7 @@ use crate::scenario::{MAX_PARALLELISM, PROCESSES_MAX, Scenario};
 use crate::trace::Trace;
 use crate::world::{Conditions, Counts, Disk, Post, SimulatedAttempt, SimulatedShell, World};
 use eddyline_core::{ManualClock, Result};
-use eddyline_protocol::{AttemptConfig, FailureKind, RestartStrategy, RestoreRequest, StopMode};
+use eddyline_protocol::{AttemptConfig, DropState, FailureKind, RestartStrategy, RestoreRequest, StopMode};
 use eddyline_runtime::supervisor::{JobOutcome, Supervisor, SupervisorConfig};
 use eddyline_state::CheckpointStore;
 use eddyline_state::storage::{CrashOutcome, FaultPlan};
@@ -339,6 +339,7 @@ impl Run {
                 uids: self.world.job.graph.nodes.iter().map(|node| node.uid.clone()).collect(),
                 allow_non_restored_state: false,
                 allow_fresh_start: false,
+                drop_state: DropState::default(),
             },
             workers_per_process: 1,
         }

@@ -6,6 +6,7 @@
 //! - [`ValueState`] and its siblings are what a user's function sees of a table: the part that belongs to the
 //!   current key.
 //! - [`PartWriter`] and [`RestoreSource`] carry encoded state out and in.
+//! - [`SavepointReader`] and [`SavepointWriter`] treat a checkpoint as a database: read, and written by a program.
 //! - [`CheckpointStore`] keeps parts and manifests on a [`FileSystem`], atomically and fenced.
 //!
 //! **Architecture invariant:** nothing here knows of operators, ticks or threads, reads a clock or draws a random
@@ -17,6 +18,7 @@ pub mod managed;
 pub mod operator_state;
 pub mod part;
 pub mod restore;
+pub mod savepoint;
 mod segment;
 pub mod storage;
 pub mod table;
@@ -33,8 +35,11 @@ pub use keyed_state::{
 pub use managed::ManagedState;
 pub use operator_state::{BroadcastState, OperatorListState};
 pub use part::{CHUNK_BYTES_MAX, FinishedPart, PartWriter};
-pub use restore::{RestoreSource, SegmentReader};
-pub use storage::{DirectoryEntry, FileSystem, LocalFileSystem, MemoryFileSystem, WritableFile};
+pub use restore::{Migration, RestoreSource, SegmentReader};
+pub use savepoint::{OperatorWriter, SavedEntry, SavedState, SavepointReader, SavepointWriter};
+pub use storage::{
+    DirectoryEntry, FileSystem, HeldFileSystem, LocalFileSystem, MemoryFileSystem, WritableFile,
+};
 pub use table::KeyedTable;
 pub use timers::{Timer, TimerTable};
 pub use ttl::{StateTtlConfig, StateVisibility, TtlTimeDomain, TtlUpdateType};

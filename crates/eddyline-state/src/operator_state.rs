@@ -116,7 +116,7 @@ impl<T: Data> ManagedState for OperatorListState<T> {
         self.images.abandon();
         let mut position = 0u64;
         for state in image::in_order_of_writers(source.claim(&descriptor)?) {
-            let decoder = Decoder::new(&state.descriptor.value);
+            let decoder = source.value_decoder::<T>(&state.descriptor);
             for chain in &state.chains {
                 let mut collector = Collector { decoder: &decoder, items: Vec::new() };
                 source

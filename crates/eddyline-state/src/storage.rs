@@ -3,9 +3,11 @@
 //! Durability is what POSIX promises and no more: bytes are safe after [`WritableFile::sync`], names after
 //! [`FileSystem::sync_dir`] of the directory they are in.
 
+mod held;
 mod local;
 mod memory;
 
+pub use held::HeldFileSystem;
 pub use local::LocalFileSystem;
 pub use memory::{CrashOutcome, FaultPlan, MemoryFileSystem};
 

@@ -42,8 +42,9 @@ pub use eddyline_runtime::{
     BatchMode, InstanceInfo, Operator, OperatorContext, Progress, SourceStatus, Stateful,
 };
 pub use eddyline_state::{
-    Accumulator, AggregatingState, BroadcastState, ListState, ManagedState, MapState, OperatorListState,
-    ReducingState, StateTtlConfig, StateVisibility, TtlTimeDomain, TtlUpdateType, ValueState,
+    Accumulator, AggregatingState, BroadcastState, CheckpointStore, ListState, LocalFileSystem, ManagedState,
+    MapState, OperatorListState, ReducingState, SavepointReader, SavepointWriter, StateTtlConfig,
+    StateVisibility, TtlTimeDomain, TtlUpdateType, ValueState,
 };
 pub use environment::{CachedFile, DistributedCache, Environment, Options, Parameters, RuntimeMode};
 pub use function::{

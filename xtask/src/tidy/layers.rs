@@ -10,6 +10,7 @@ const ORDER: &[&str] = &[
     "eddyline-protocol",
     "eddyline-mesh",
     "eddyline-state",
+    "eddyline-state-tools",
     "eddyline-runtime",
     "eddyline",
     "eddyline-formats",

@@ -1,5 +1,6 @@
 //! How text is written: length, headers, white space, unfinished marks, places that only one machine has.
 
+use super::stray::is_written_by_a_program;
 use super::{File, Violation};
 
 const RUST_LINES_MAX: usize = 600;
@@ -10,7 +11,8 @@ const DATA: &[&str] = &["log", "txt", "jsonl", "csv", "svg", "snapshot", "bin", 
 /// Checks all text that people write.
 pub fn check(files: &[File]) -> Vec<Violation> {
     let mut violations = Vec::new();
-    for file in files.iter().filter(|file| !DATA.contains(&file.extension())) {
+    let is_data = |file: &File| DATA.contains(&file.extension()) || is_written_by_a_program(&file.path);
+    for file in files.iter().filter(|file| !is_data(file)) {
         let Some(text) = &file.text else {
             violations.push(Violation::new(file, 0, "is not UTF-8 text"));
             continue;

@@ -10,6 +10,7 @@
 //! the evolution rules there.
 
 mod collections;
+mod encode;
 mod json;
 mod primitives;
 mod schema;
@@ -19,7 +20,7 @@ mod value;
 mod tests;
 
 pub use schema::{DataType, Field, Variant};
-pub use value::{Value, field_from_value, item_from_value, unknown_variant_number};
+pub use value::{Value, field_from_value, item_from_value, migrated_from, unknown_variant_number};
 
 use std::fmt;
 
@@ -51,6 +52,37 @@ use std::fmt;
 ///
 /// let today: VisitToday = data::from_bytes_of(&bytes, &Visit::schema())?;
 /// assert_eq!(today, VisitToday { page: "/".into(), duration_millis: 7, referrer: None });
+/// # Ok::<(), eddyline_core::DecodeError>(())
+/// ```
+///
+/// A change that no rule covers takes a conversion (`From` or `TryFrom`) from the type as it was: what was written with
+/// a shape that the fields cannot be mapped from is read as the old type and converted. The attribute may be repeated,
+/// for older versions; the first that can be read counts.
+///
+/// ```
+/// use eddyline_core::{Data, data};
+///
+/// #[derive(Clone, Data)]
+/// struct NameV1 {
+///     first: String,
+///     last: String,
+/// }
+///
+/// #[derive(Debug, Clone, PartialEq, Data)]
+/// #[data(migrate_from = "NameV1")]
+/// struct Name {
+///     full: String,
+/// }
+///
+/// impl From<NameV1> for Name {
+///     fn from(old: NameV1) -> Self {
+///         Name { full: format!("{} {}", old.first, old.last) }
+///     }
+/// }
+///
+/// let written = NameV1 { first: "Ada".into(), last: "Lovelace".into() };
+/// let name: Name = data::from_bytes_of(&data::to_bytes(&written), &NameV1::schema())?;
+/// assert_eq!(name.full, "Ada Lovelace");
 /// # Ok::<(), eddyline_core::DecodeError>(())
 /// ```
 ///

@@ -221,6 +221,25 @@ pub fn item_from_value<T: Data>(
     mapped.map_err(|error| error.in_field(&position.to_string()))
 }
 
+/// Reads `value` as `Old`, the type as it was, and converts it; none if it is no `Old` either. The last resort of types
+/// with `#[data(migrate_from = "…")]`.
+///
+/// # Errors
+/// If it is one, and the conversion refuses it.
+pub fn migrated_from<Old: Data, New>(value: Value) -> Result<Option<New>, DecodeError>
+where
+    New: TryFrom<Old>,
+    New::Error: std::fmt::Display,
+{
+    match Old::from_value(value) {
+        Ok(old) => match New::try_from(old) {
+            Ok(new) => Ok(Some(new)),
+            Err(refused) => Err(DecodeError::new(format!("the migration failed: {refused}"))),
+        },
+        Err(_) => Ok(None),
+    }
+}
+
 /// The error for an enum's number that stands for no variant.
 #[cold]
 pub fn unknown_variant_number(name: &str, number: u32) -> DecodeError {

@@ -5,6 +5,7 @@
 //! the copies connect to the supervisor (see [`spawn`](self)).
 
 mod children;
+mod live_state;
 mod options;
 mod part_io;
 mod process;
@@ -20,6 +21,7 @@ use crate::graph::Job;
 use crate::supervisor::{JobOutcome, Supervisor, SupervisorConfig};
 use eddyline_core::{Error, ErrorKind, Result};
 use eddyline_protocol::{AttemptConfig, StopMode};
+use live_state::LiveState;
 use shell::{Event, ProcessShell};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -46,6 +48,7 @@ impl JobReport {
 pub struct JobHandle {
     events: Sender<Event>,
     status: Arc<Mutex<JobStatus>>,
+    live: LiveState,
     supervisor: JoinHandle<Result<JobReport>>,
 }
 
@@ -54,6 +57,7 @@ pub struct JobHandle {
 pub struct JobControl {
     events: Sender<Event>,
     status: Arc<Mutex<JobStatus>>,
+    live: LiveState,
 }
 
 impl JobControl {
@@ -109,7 +113,7 @@ impl JobHandle {
 
     /// Something to control the job with, from anywhere.
     pub fn control(&self) -> JobControl {
-        JobControl { events: self.events.clone(), status: self.status.clone() }
+        JobControl { events: self.events.clone(), status: self.status.clone(), live: self.live.clone() }
     }
 
     /// What is known of the job now.
@@ -175,7 +179,8 @@ pub fn start(job: Job, options: JobOptions) -> Result<JobHandle> {
         shell::stop_on_signals(&events, options.checkpoint_dir.is_some())?;
     }
     let status_at_end = status.clone();
-    let shell = ProcessShell::new(job, options, store, events.clone(), status.clone())?;
+    let live = LiveState::new(job.graph.name.clone(), store.clone());
+    let shell = ProcessShell::new(job, options, store, live.pins(), events.clone(), status.clone())?;
     let thread = std::thread::Builder::new()
         .name("eddyline:supervisor".into())
         .spawn(move || {
@@ -189,7 +194,7 @@ pub fn start(job: Job, options: JobOptions) -> Result<JobHandle> {
             outcome.map(|_| JobReport { status: status.clone() })
         })
         .map_err(|error| Error::internal(format!("cannot start the supervisor thread: {error}")))?;
-    Ok(JobHandle { events, status, supervisor: thread })
+    Ok(JobHandle { events, status, live, supervisor: thread })
 }
 
 fn outcome_of(outcome: &JobOutcome, status: JobStatus) -> Result<JobReport> {

@@ -6,8 +6,9 @@ use crate::shared::Limits;
 use crate::worker::{Restored, WorkerConfig};
 use eddyline_core::{Clock, Error, Result, SystemClock};
 use eddyline_mesh::{Secret, TlsMode};
-use eddyline_protocol::{AttemptConfig, CheckpointConfig, RestartStrategy, RestoreRequest};
+use eddyline_protocol::{AttemptConfig, CheckpointConfig, DropState, RestartStrategy, RestoreRequest};
 use eddyline_state::{CheckpointStore, FileSystem, LocalFileSystem};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +36,8 @@ pub struct JobOptions {
     pub restart: Option<RestartStrategy>,
     /// Whether state that no operator takes may be dropped.
     pub allow_non_restored_state: bool,
+    /// The uids of operators whose state is not restored: once, from the checkpoints that are there at the start.
+    pub drop_state: BTreeSet<String>,
     /// The memory of one worker, bytes.
     pub memory_bytes: usize,
     /// Least length of a tick.
@@ -73,6 +76,7 @@ impl Default for JobOptions {
             checkpoints: CheckpointConfig::default(),
             restart: None,
             allow_non_restored_state: false,
+            drop_state: BTreeSet::new(),
             memory_bytes: 1 << 30,
             tick_length: Duration::from_millis(10),
             on_event: false,
@@ -140,6 +144,7 @@ impl JobOptions {
             uids: job.graph.nodes.iter().map(|node| node.uid.clone()).collect(),
             allow_non_restored_state: self.allow_non_restored_state,
             allow_fresh_start: false,
+            drop_state: DropState { uids: self.drop_state.clone(), before: None },
         }
     }
 

@@ -1,6 +1,7 @@
 //! The shell that carries out what a supervisor decides, with real threads, processes and files.
 
 use super::children::Children;
+use super::live_state::Pins;
 use super::options::JobOptions;
 use super::process::{HeartbeatStop, ProcessHandle, ProcessSpec, heartbeat};
 use super::status::{JobState, JobStatus};
@@ -73,11 +74,12 @@ impl ProcessShell {
         job: Arc<Job>,
         options: JobOptions,
         store: Option<Arc<CheckpointStore>>,
+        pins: Arc<Pins>,
         events: Sender<Event>,
         status: Arc<Mutex<JobStatus>>,
     ) -> Result<Self> {
         let storage = match &store {
-            Some(store) => Some(StorageThread::start(store.clone(), events.clone())?),
+            Some(store) => Some(StorageThread::start(store.clone(), pins, events.clone())?),
             None => None,
         };
         let jitter_state = options.clock.wall_micros() ^ u64::from(std::process::id());

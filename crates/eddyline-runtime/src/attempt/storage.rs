@@ -1,5 +1,6 @@
 //! The supervisor's work on checkpoint storage, on a thread of its own.
 
+use super::live_state::Pins;
 use super::shell::Event;
 use eddyline_core::{Error, Result};
 use eddyline_protocol::{Candidate, CheckpointId, Finding, Manifest};
@@ -18,7 +19,7 @@ pub(crate) struct StorageThread(Sender<Task>);
 impl StorageThread {
     /// # Errors
     /// If no thread can be started.
-    pub(crate) fn start(store: Arc<CheckpointStore>, events: Sender<Event>) -> Result<Self> {
+    pub(crate) fn start(store: Arc<CheckpointStore>, pins: Arc<Pins>, events: Sender<Event>) -> Result<Self> {
         let (sender, tasks) = channel();
         std::thread::Builder::new()
             .name("eddyline:storage".into())
@@ -32,7 +33,7 @@ impl StorageThread {
                             }
                         }
                         Task::Retire(keep) => {
-                            if let Err(error) = store.retire(&keep) {
+                            if let Err(error) = pins.retire(&store, &keep) {
                                 tracing::warn!("old checkpoints could not be deleted: {error}");
                             }
                         }

@@ -409,6 +409,11 @@ impl Supervisor {
         self.input_ended_early = false;
         self.settle_open_write(at, shell);
         let candidates = shell.candidates()?;
+        let dropped = &self.config.restore.drop_state;
+        if dropped.before.is_none() && !dropped.uids.is_empty() {
+            // What this job keeps from now on is not what somebody wanted to be rid of.
+            self.config.restore.drop_state.before = Some(shell.first_free_checkpoint()?);
+        }
         let choice = choose_restore(&self.config.restore, &candidates)?;
         for notice in &choice.notices {
             shell.notice(Notice::Warning(notice.to_string()));

@@ -135,7 +135,7 @@ impl<K: Data + Ord, V: Data> ManagedState for BroadcastState<K, V> {
         }
         // Instances read different copies, so that no one file is read by all.
         let state = &copies[source.instance() as usize % copies.len()];
-        let decoder = EntryDecoder::new(&state.descriptor.key, &state.descriptor.value);
+        let decoder = source.entry_decoder::<K, V>(&state.descriptor.key, &state.descriptor);
         let mut collector = Collector { decoder: &decoder, entries: &mut self.entries, merged: false };
         for chain in &state.chains {
             source

@@ -1,54 +1,77 @@
 //! Comparing the schema of a writer with that of a reader.
 
+use super::Migration;
+use crate::ttl::{carries_times, split_times};
 use eddyline_core::{Data, DataType, DecodeError, Reader, Value};
 use std::marker::PhantomData;
 
 /// Whether two schemas give the same bytes the same meaning: everything but the names of types and the aliases of
 /// fields has to agree.
 pub(crate) fn same_layout(one: &DataType, other: &DataType) -> bool {
-    match (one, other) {
-        (DataType::Optional(a), DataType::Optional(b)) | (DataType::List(a), DataType::List(b)) => {
-            same_layout(a, b)
-        }
-        (DataType::Map(a, b), DataType::Map(c, d)) => same_layout(a, c) && same_layout(b, d),
-        (DataType::Tuple(a), DataType::Tuple(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_layout(a, b))
-        }
-        (DataType::Struct { fields: a, .. }, DataType::Struct { fields: b, .. }) => {
-            a.len() == b.len()
-                && a.iter().zip(b).all(|(a, b)| a.name == b.name && same_layout(&a.data_type, &b.data_type))
-        }
-        (DataType::Enum { variants: a, .. }, DataType::Enum { variants: b, .. }) => {
-            a.len() == b.len()
-                && a.iter().zip(b).all(|(a, b)| a.name == b.name && same_layout(&a.data_type, &b.data_type))
-        }
-        _ => one == other,
-    }
+    one.same_layout(other)
 }
 
 /// Decodes values of `T` that were written with some schema.
 pub(crate) struct Decoder<T> {
-    /// The writer's schema, unless the bytes can be decoded directly.
-    evolved_from: Option<DataType>,
+    /// How values of the writer become ours, unless the bytes can be decoded directly.
+    evolution: Option<Evolution>,
     reader: PhantomData<fn() -> T>,
+}
+
+/// From one schema to another.
+struct Evolution {
+    writer: DataType,
+    migration: Option<Migration>,
+    /// The writer had times to live, the reader has none.
+    drops_times: bool,
 }
 
 impl<T: Data> Decoder<T> {
     pub(crate) fn new(writer: &DataType) -> Self {
-        let evolved_from = (!same_layout(writer, &T::schema())).then(|| writer.clone());
-        Decoder { evolved_from, reader: PhantomData }
+        Decoder::migrating(writer, None)
+    }
+
+    /// With a migration that takes what the writer wrote.
+    pub(super) fn migrating(writer: &DataType, migration: Option<Migration>) -> Self {
+        let reader = T::schema();
+        let evolution = (!same_layout(writer, &reader)).then(|| Evolution {
+            writer: writer.clone(),
+            migration,
+            drops_times: carries_times(writer) && !carries_times(&reader),
+        });
+        Decoder { evolution, reader: PhantomData }
     }
 
     pub(crate) fn is_direct(&self) -> bool {
-        self.evolved_from.is_none()
+        self.evolution.is_none()
     }
 
     #[inline]
     pub(crate) fn decode(&self, input: &mut Reader<'_>) -> Result<T, DecodeError> {
-        match &self.evolved_from {
+        match &self.evolution {
             None => T::decode(input),
-            Some(schema) => T::from_value(Value::decode(schema, input)?),
+            Some(evolution) => T::from_value(evolution.read(input)?),
         }
+    }
+
+    /// Decodes exactly one value.
+    pub(crate) fn decode_all(&self, bytes: &[u8]) -> Result<T, DecodeError> {
+        let mut input = Reader::new(bytes);
+        let value = self.decode(&mut input)?;
+        match input.remaining() {
+            0 => Ok(value),
+            left => Err(DecodeError::new(format!("{left} bytes left over"))),
+        }
+    }
+}
+
+impl Evolution {
+    fn read(&self, input: &mut Reader<'_>) -> Result<Value, DecodeError> {
+        let mut value = Value::decode(&self.writer, input)?;
+        if let Some(migration) = &self.migration {
+            value = migration.apply(value)?;
+        }
+        if self.drops_times { Ok(split_times(value)?.0) } else { Ok(value) }
     }
 }
 

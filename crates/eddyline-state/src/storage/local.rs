@@ -18,7 +18,7 @@ struct LocalFile {
 }
 
 /// Says what failed, on which file, and what to do.
-fn failed(doing: &str, path: &Path, error: &io::Error) -> Error {
+pub(super) fn failed(doing: &str, path: &Path, error: &io::Error) -> Error {
     let hint = match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
             "free some space, or choose a directory on another disk"

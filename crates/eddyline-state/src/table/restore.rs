@@ -43,7 +43,7 @@ impl<K: Key, V: Data> KeyedTable<K, V> {
             source.check_max_parallelism(&descriptor, self.max_parallelism)?;
         }
         for state in &states {
-            let decoder = EntryDecoder::new(&state.descriptor.key, &state.descriptor.value);
+            let decoder = source.entry_decoder::<K, V>(&state.descriptor.key, &state.descriptor);
             for chain in &state.chains {
                 if !decoder.key.is_direct() {
                     self.restore_evolved_keys(source, state, chain, &decoder)?;

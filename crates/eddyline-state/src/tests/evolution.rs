@@ -1,8 +1,8 @@
 //! State read with other types than it was written with.
 
 use super::support::Parts;
-use crate::{KeyedTable, ManagedState, NamespacedTable, OperatorListState, TimerTable};
-use eddyline_core::{Data, Key, KeyGroupRange};
+use crate::{KeyedTable, ManagedState, Migration, NamespacedTable, OperatorListState, TimerTable};
+use eddyline_core::{Data, Error, Key, KeyGroupRange};
 use eddyline_protocol::StateManifest;
 
 const MAX: u32 = 8;
@@ -70,7 +70,16 @@ fn what_does_not_fit_is_an_error_with_ways_out() {
     let written = write(&parts, (0..10u64).map(|key| (key, key)));
     let Err(error) = read::<u64, String>(&parts, &written, 1) else { panic!("text is no number") };
     let report = error.report();
-    for part in ["`total`", "`op`", "u64 → u64", "u64 → text", "another name", "alias"] {
+    for part in [
+        "`total`",
+        "`op`",
+        "u64 → u64",
+        "u64 → text",
+        "another name",
+        "alias",
+        "migrate_from",
+        "drop-state: op",
+    ] {
         assert!(report.contains(part), "{part} is missing in {report}");
     }
     let mut timers = TimerTable::<u64>::new("total", KeyGroupRange { start: 0, end: MAX }, MAX);
@@ -92,4 +101,36 @@ fn operator_state_evolves_too() {
     let mut text = OperatorListState::<String>::list("offsets", 0);
     let error = text.restore(&mut parts.source(vec![written], MAX, 0, 1)).unwrap_err();
     assert!(error.report().contains("alias"), "{}", error.report());
+}
+
+#[test]
+fn a_migration_takes_what_the_rules_cannot() {
+    let parts = Parts::default();
+    let written = write(&parts, (0..100u64).map(|key| (key, key as u32)));
+    let restore = |migration: Migration| {
+        let mut table = KeyedTable::<u64, String>::new("total", KeyGroupRange { start: 0, end: MAX }, MAX);
+        let mut source = parts.source(vec![written.clone()], MAX, 0, 1);
+        source.set_migrations(vec![migration]);
+        table.restore(&mut source).map(|()| table)
+    };
+    let mut table = restore(Migration::new("total", |old: u32| Ok(format!("{old} pieces")))).unwrap();
+    assert_eq!(table.len(), 100);
+    assert_eq!(table.get(7u64.stable_hash(), &7).map(String::as_str), Some("7 pieces"));
+    let next = parts.snapshot(&mut table, false, "next");
+    assert!(next.chains.iter().all(|chain| chain.segments.len() == 1 && chain.segments[0].file == "next"));
+    // One for another type, another state, and one that refuses.
+    for (other, word) in [
+        (Migration::new("total", |old: u64| Ok(old.to_string())), "migrate_from"),
+        (Migration::new("other", |old: u32| Ok(old.to_string())), "migrate_from"),
+        (
+            Migration::new("total", |old: u32| match old {
+                42 => Err(Error::user("nobody has 42")),
+                old => Ok(old.to_string()),
+            }),
+            "nobody has 42",
+        ),
+    ] {
+        let Err(error) = restore(other) else { panic!("{word}") };
+        assert!(error.report().contains(word), "{}", error.report());
+    }
 }

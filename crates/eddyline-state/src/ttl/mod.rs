@@ -10,7 +10,7 @@
 //!
 //! Times are stored next to the values, in a schema of its own ([`Timed`], [`TimedList`]). State that was written
 //! without a time to live is taken in when it gets one: it counts as touched when it is first looked at. The other
-//! way round is an error, for the times would be lost in silence.
+//! way round the times are dropped, which is said: what had expired and was not cleaned up yet is there again.
 //!
 //! **Architecture invariant:** nothing here reads a clock; [`TtlTime`] is injected.
 
@@ -19,6 +19,7 @@ mod list;
 mod map;
 mod table;
 mod timed;
+mod times;
 mod value;
 
 #[cfg(test)]
@@ -32,7 +33,8 @@ pub(crate) use map::TtlMap;
 pub(crate) use table::AgingBackend;
 pub use table::{CleanUp, TtlTable};
 pub use timed::{Aging, Timed, TimedList, Untimed};
-pub(crate) use timed::{carries_times, time_to_live_lost};
+pub(crate) use times::{carries_times, join_times, split_times};
+pub use times::{timed, touched_ms, untimed, without_times};
 pub(crate) use value::TtlValue;
 
 /// Tells the time by which state ages.

@@ -6,6 +6,7 @@ use crate::keyed_state::{
     Accumulator, AggregatingState, KeyContext, ListState, MapState, ReducingState, ValueState,
 };
 use crate::managed::ManagedState;
+use crate::restore::Migration;
 use crate::table::KeyedTable;
 use crate::tests::support::{Parts, bytes_in};
 use eddyline_core::{Data, KeyGroupRange};
@@ -172,22 +173,69 @@ fn state_gets_a_time_to_live_and_counts_as_touched_when_it_is_first_looked_at() 
 }
 
 #[test]
-fn to_lose_a_time_to_live_is_an_error_that_says_so() {
+fn to_lose_a_time_to_live_keeps_the_values_and_is_said() {
     let (parts, time) = (Parts::default(), Rc::new(TestTime::default()));
     let states = States::new(StateTtlConfig::new(TTL), &time);
     fill(&states, 0..1);
     let range = KeyGroupRange { start: 0, end: 4 };
-    // All fields optional: without a word, all of them would be `None`.
+    // All fields optional: read without a thought, all of them would be `None`.
     let mut value = KeyedTable::<u64, Option<i64>>::new("value", range, 4);
     let mut list = KeyedTable::<u64, Vec<i64>>::new("list", range, 4);
     let mut map = KeyedTable::<u64, BTreeMap<u8, i64>>::new("map", range, 4);
     let new: [&mut dyn ManagedState; 3] = [&mut value, &mut list, &mut map];
     for (old, new) in states.managed().iter().zip(new) {
-        let manifest = parts.snapshot(&mut *old.borrow_mut(), true, &new.descriptor().name);
-        let error = new.restore(&mut parts.source(vec![manifest], 4, 0, 1)).unwrap_err();
-        assert!(error.message().contains("with a time to live"), "{error}");
-        assert!(error.hint().is_some());
+        let name = new.descriptor().name;
+        let manifest = parts.snapshot(&mut *old.borrow_mut(), true, &name);
+        let mut source = parts.source(vec![manifest], 4, 0, 1);
+        new.restore(&mut source).unwrap();
+        assert!(source.notices()[0].contains(&format!("`{name}`")), "{:?}", source.notices());
+        let next = parts.snapshot(new, false, &format!("{name} next"));
+        assert!(
+            next.chains.iter().all(|chain| chain.segments.len() == 1),
+            "nothing continues what had times"
+        );
     }
+    let hash = 0u64.stable_hash();
+    assert_eq!(value.get(hash, &0), Some(&Some(1)));
+    assert_eq!(list.get(hash, &0), Some(&vec![1]));
+    assert_eq!(map.get(hash, &0), Some(&BTreeMap::from([(1, 1)])));
+}
+
+#[test]
+fn migrated_values_keep_their_times() {
+    let (parts, time) = (Parts::default(), Rc::new(TestTime::default()));
+    time.now.set(40);
+    let states = States::new(StateTtlConfig::new(TTL), &time);
+    fill(&states, 0..1);
+    let range = KeyGroupRange { start: 0, end: 4 };
+    let text = |number: i64| format!("<{number}>");
+    let migrations = vec![
+        Migration::new("value", move |old: i64| Ok(text(old))),
+        Migration::new("list", move |old: Vec<i64>| {
+            Ok(old.into_iter().flat_map(|old| [text(old), text(old + 1)]).collect::<Vec<_>>())
+        }),
+        Migration::new("map", move |old: BTreeMap<u8, i64>| {
+            let renamed = old.into_iter().flat_map(|(key, old)| [(key, text(old)), (key + 1, text(old))]);
+            Ok(renamed.collect::<BTreeMap<_, _>>())
+        }),
+    ];
+    let mut value = KeyedTable::<u64, Timed<String>>::new("value", range, 4);
+    let mut list = KeyedTable::<u64, TimedList<String>>::new("list", range, 4);
+    let mut map = KeyedTable::<u64, BTreeMap<u8, Timed<String>>>::new("map", range, 4);
+    let new: [&mut dyn ManagedState; 3] = [&mut value, &mut list, &mut map];
+    for (old, new) in states.managed().iter().zip(new) {
+        let manifest = parts.snapshot(&mut *old.borrow_mut(), true, &new.descriptor().name);
+        let mut source = parts.source(vec![manifest], 4, 0, 1);
+        source.set_migrations(migrations.clone());
+        new.restore(&mut source).unwrap();
+    }
+    let (hash, timed) =
+        (0u64.stable_hash(), |touched_ms, value: &str| Timed { touched_ms, value: value.to_string() });
+    assert_eq!(value.get(hash, &0), Some(&timed(40, "<1>")));
+    let twice = TimedList { touched_ms: vec![40, NEVER_STAMPED], values: vec!["<1>".into(), "<2>".into()] };
+    assert_eq!(list.get(hash, &0), Some(&twice));
+    let entries = BTreeMap::from([(1, timed(40, "<1>")), (2, timed(NEVER_STAMPED, "<1>"))]);
+    assert_eq!(map.get(hash, &0), Some(&entries));
 }
 
 #[test]

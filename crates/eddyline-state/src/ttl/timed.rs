@@ -1,12 +1,10 @@
 //! Values with the times at which they were touched.
 
+use super::times::{TIME_FIELD, is_timed, split_times};
 use super::{Age, NEVER_STAMPED, is_expired};
 use eddyline_core::data::{Field, field_from_value};
-use eddyline_core::{Data, DataType, DecodeError, Error, Reader, Value};
+use eddyline_core::{Data, DataType, DecodeError, Reader, Value};
 use std::collections::BTreeMap;
-
-/// The field that tells state with times from state without: names that begin with `__` are nobody else's.
-const TIME_FIELD: &str = "__touched_ms";
 
 /// A value and when it was touched.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,30 +34,6 @@ pub trait Aging: Data {
 fn schema(name: &str, times: DataType, values: (&str, DataType)) -> DataType {
     let field = |name: &str, data_type| Field { name: name.into(), aliases: Vec::new(), data_type };
     DataType::Struct { name: name.into(), fields: vec![field(TIME_FIELD, times), field(values.0, values.1)] }
-}
-
-/// Whether a state of this shape carries times.
-pub(crate) fn carries_times(schema: &DataType) -> bool {
-    match schema {
-        DataType::Struct { fields, .. } => fields.first().is_some_and(|field| field.name == TIME_FIELD),
-        DataType::Map(_, value) => matches!(&**value, DataType::Struct { .. }) && carries_times(value),
-        _ => false,
-    }
-}
-
-/// The error for a state that had a time to live and is to be read without.
-pub(crate) fn time_to_live_lost(state: &str, operator: &str) -> Error {
-    Error::state(format!(
-        "state `{state}` of operator `{operator}` was written with a time to live and is read without one"
-    ))
-    .with_hint(
-        "keep the time to live (a very long one, if nothing is to expire), or give the state another name to start \
-         it empty",
-    )
-}
-
-fn is_timed(value: &Value) -> bool {
-    matches!(value, Value::Struct(fields) if fields.first().is_some_and(|(name, _)| name == TIME_FIELD))
 }
 
 impl<V: Data> Data for Timed<V> {
@@ -155,8 +129,11 @@ impl<V: Data> Data for TimedList<V> {
             return Ok(TimedList { touched_ms: vec![NEVER_STAMPED; values.len()], values });
         }
         let mut fields = value.into_fields()?;
-        let touched_ms = field_from_value(&mut fields, TIME_FIELD, &[])?;
-        Ok(TimedList { touched_ms, values: field_from_value(&mut fields, "values", &[])? })
+        let mut touched_ms: Vec<i64> = field_from_value(&mut fields, TIME_FIELD, &[])?;
+        let values: Vec<V> = field_from_value(&mut fields, "values", &[])?;
+        // A migration may have changed how many there are: what is new has no time yet.
+        touched_ms.resize(values.len(), NEVER_STAMPED);
+        Ok(TimedList { touched_ms, values })
     }
 
     fn heap_bytes(&self) -> usize {
@@ -207,15 +184,6 @@ impl<UK: Data + Ord, V: Data> Aging for BTreeMap<UK, Timed<V>> {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Untimed<V>(pub V);
 
-/// The value without its time.
-fn without_time(value: Value) -> Result<Value, DecodeError> {
-    if !is_timed(&value) {
-        return Ok(value);
-    }
-    let mut fields = value.into_fields()?;
-    fields.pop().map(|(_, value)| value).ok_or_else(|| DecodeError::new("a time without a value"))
-}
-
 impl<V: Data> Data for Untimed<V> {
     const HAS_HEAP: bool = V::HAS_HEAP;
 
@@ -233,13 +201,7 @@ impl<V: Data> Data for Untimed<V> {
     }
 
     fn from_value(value: Value) -> Result<Self, DecodeError> {
-        let value = match value {
-            Value::Map(entries) => {
-                let entries = entries.into_iter().map(|(key, value)| Ok((key, without_time(value)?)));
-                Value::Map(entries.collect::<Result<_, DecodeError>>()?)
-            }
-            other => without_time(other)?,
-        };
+        let (value, _) = split_times(value)?;
         V::from_value(value).map(Untimed)
     }
 

@@ -80,7 +80,7 @@ impl<K: Key, V: Data> NamespacedTable<K, V> {
             let [DataType::Int(64), key] = parts.as_slice() else {
                 return Err(self.not_namespaced(source, state));
             };
-            let decoder = EntryDecoder::new(key, &state.descriptor.value);
+            let decoder = source.entry_decoder::<K, V>(key, &state.descriptor);
             continued &= decoder.is_direct();
             for chain in &state.chains {
                 if !decoder.is_direct() {

@@ -10,6 +10,7 @@ const SHORT: &[(&str, &str)] = &[
     ("-p", "parallelism.default"),
     ("--processes", "eddyline.processes"),
     ("--checkpoint-dir", "execution.checkpointing.dir"),
+    ("--drop-state", "execution.state-recovery.drop-state"),
     ("--memory", "taskmanager.memory.process.size"),
 ];
 

@@ -92,6 +92,8 @@ const ENTRIES: &[OptionEntry] = entries! {
         |options, key, value| options.runtime.checkpoints.num_retained = number(key, value)?;
     "execution.state-recovery.ignore-unclaimed-state", "drop state that no operator takes (false)",
         |options, key, value| options.runtime.allow_non_restored_state = boolean(key, value)?;
+    "execution.state-recovery.drop-state", "uids of operators whose state is dropped at the start, separated by commas (none)",
+        |options, _key, value| options.runtime.drop_state = list(value).into_iter().collect();
     "execution.buffer-timeout", "longest time a small batch is held back (200 us)",
         |options, key, value| options.runtime.buffer_timeout = duration(key, value)?;
     "heartbeat.interval", "between two signs of life of a process (500 ms)",

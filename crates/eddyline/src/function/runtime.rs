@@ -5,8 +5,9 @@ use crate::state::States;
 use eddyline_core::{Clock, Data, Result};
 use eddyline_runtime::accumulators::{AccumulatorHandle, Accumulators, JobAccumulator};
 use eddyline_runtime::metrics::Metrics;
+use eddyline_runtime::migrations::Migrations;
 use eddyline_runtime::{InstanceInfo, OperatorContext, Services};
-use eddyline_state::{BroadcastState, OperatorListState};
+use eddyline_state::{BroadcastState, Migration, OperatorListState};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -61,6 +62,7 @@ pub struct RuntimeContext {
     parameters: Arc<Parameters>,
     metrics: Metrics,
     accumulators: Accumulators,
+    migrations: Migrations,
     states: States,
 }
 
@@ -74,6 +76,7 @@ impl RuntimeContext {
             parameters: context.service::<Parameters>().unwrap_or_default(),
             metrics: context.metrics().clone(),
             accumulators: context.accumulators().clone(),
+            migrations: context.migrations().clone(),
             states,
         }
     }
@@ -115,6 +118,52 @@ impl RuntimeContext {
     /// If this instance has declared an accumulator of that name already, or `open` is over.
     pub fn accumulator<A: JobAccumulator>(&self, name: &str) -> Result<AccumulatorHandle<A>> {
         self.accumulators.declare(name, &self.info)
+    }
+
+    /// Says what becomes of the values of the state `state` of this operator that were written as `Old`, a type from
+    /// which the rules of evolution do not lead to the type of today; to be called in `open`. Of several migrations of
+    /// one state, that from the type that a checkpoint was written with is applied. Values are whole: that of a list
+    /// state is a `Vec`, that of a map state a `BTreeMap`.
+    ///
+    /// An error of `migrate` ends the restore. See also `#[data(migrate_from = "…")]` of [`Data`], which goes with a type
+    /// wherever it is.
+    ///
+    /// # Examples
+    /// ```
+    /// use eddyline::{Collector, KeyedContext, KeyedOpenContext, KeyedProcessFunction, Result, ValueState};
+    ///
+    /// /// Sums money: in whole units once, in hundredths today.
+    /// #[derive(Default)]
+    /// struct Sum {
+    ///     hundredths: Option<ValueState<i64>>,
+    /// }
+    ///
+    /// impl KeyedProcessFunction<u64, f64, i64> for Sum {
+    ///     fn open(&mut self, context: &mut KeyedOpenContext<'_, u64>) -> Result<()> {
+    ///         context.runtime().migrate_from("sum", |units: f64| Ok((units * 100.0).round() as i64));
+    ///         self.hundredths = Some(context.value_state("sum")?);
+    ///         Ok(())
+    ///     }
+    ///
+    ///     fn process_element(
+    ///         &mut self,
+    ///         units: f64,
+    ///         _context: &mut KeyedContext<'_, u64>,
+    ///         out: &mut Collector<i64>,
+    ///     ) -> Result<()> {
+    ///         let Some(sum) = &self.hundredths else { return Ok(()) };
+    ///         sum.with_mut(|| 0, |sum| *sum += (units * 100.0).round() as i64);
+    ///         out.collect(sum.get().unwrap_or_default());
+    ///         Ok(())
+    ///     }
+    /// }
+    /// ```
+    pub fn migrate_from<Old: Data, New: Data>(
+        &self,
+        state: &str,
+        migrate: impl Fn(Old) -> Result<New> + Send + Sync + 'static,
+    ) {
+        self.migrations.add(Migration::new(state, migrate));
     }
 
     /// Declares a list of items of this instance; to be called in `open`. When the job is restored, the items of all

@@ -10,7 +10,8 @@ use crate::stream::DataStream;
 use crate::watermark::WatermarkStrategy;
 use eddyline_core::{Clock, Data, Error, ManualClock, Result};
 use eddyline_protocol::{
-    AttemptConfig, CheckpointConfig, CheckpointId, FromWorker, Moment, RestartStrategy, RestoreRequest,
+    AttemptConfig, CheckpointConfig, CheckpointId, DropState, FromWorker, Moment, RestartStrategy,
+    RestoreRequest,
 };
 use eddyline_runtime::graph::NodeSpec;
 use eddyline_runtime::inspect::StateImage;
@@ -367,6 +368,7 @@ impl TestPipeline {
             uids: uids.chain((1..=SINKS_MAX).map(sink_uid)).collect(),
             allow_non_restored_state: options.allow_non_restored_state,
             allow_fresh_start: false,
+            drop_state: DropState::default(),
         };
         let checkpoints =
             CheckpointConfig { interval_ms: None, timeout_ms: FOR_EVER_MS, ..CheckpointConfig::default() };
