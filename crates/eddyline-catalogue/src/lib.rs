@@ -15,6 +15,7 @@ mod input;
 mod joins;
 mod processes;
 mod rolling;
+mod states;
 mod steps;
 mod windows;
 
@@ -65,6 +66,9 @@ pub const CATALOGUE: &[CatalogueJob] = jobs! {
     "side-outputs": steps::side_outputs, steps::expected_side_outputs;
     "transformations": steps::transformations, steps::expected_transformations;
     "partitioning": steps::partitioning, steps::expected_partitioning;
+    "expiring-states": states::expiring, states::expected_expiring;
+    "states-of-instances": states::of_instances, states::expected_of_instances;
+    "accumulators": states::accumulators, states::expected_accumulators;
 };
 
 impl fmt::Debug for CatalogueJob {
