@@ -16,6 +16,7 @@ mod input;
 mod joins;
 mod processes;
 mod rolling;
+mod states;
 mod steps;
 mod windows;
 
@@ -77,6 +78,9 @@ pub const CATALOGUE: &[CatalogueJob] = jobs! {
     "transformations": steps::transformations, steps::expected_transformations;
     "data-sets" bounded: bounded::data_sets, bounded::expected_data_sets;
     "partitioning": steps::partitioning, steps::expected_partitioning;
+    "expiring-states": states::expiring, states::expected_expiring;
+    "states-of-instances": states::of_instances, states::expected_of_instances;
+    "accumulators": states::accumulators, states::expected_accumulators;
 };
 
 impl fmt::Debug for CatalogueJob {

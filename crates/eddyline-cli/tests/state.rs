@@ -34,7 +34,7 @@ fn text(path: &Path) -> &str {
 #[test]
 fn states_are_listed_and_measured() {
     let listed = printed(&["ls", FORMATS]);
-    for part in ["job formats, checkpoint 2", "operator\n", "accounts", "text → bool", "4 key groups"] {
+    for part in ["job formats, checkpoint 2", "\noperator  ", "accounts", "text → bool", "4 key groups"] {
         assert!(listed.contains(part), "{part} is missing in\n{listed}");
     }
     let scanned = printed(&["ls", FORMATS, "--scan", "--largest", "2"]);

@@ -47,7 +47,9 @@ pub fn run(arguments: &LsArguments) -> Result<()> {
     let mut uid = None;
     for state in &listing.states {
         if uid != Some(&state.uid) {
-            out.line(&format!("\n{}", state.uid))?;
+            let of_operator = listing.states.iter().filter(|other| other.uid == state.uid);
+            let bytes = of_operator.map(|state| state.bytes).sum();
+            out.line(&format!("\n{}  {}", state.uid, size(bytes)))?;
             uid = Some(&state.uid);
         }
         show(state, &mut out)?;
