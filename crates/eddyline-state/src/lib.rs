@@ -6,7 +6,8 @@
 //! - [`ValueState`] and its siblings are what a user's function sees of a table: the part that belongs to the
 //!   current key.
 //! - [`PartWriter`] and [`RestoreSource`] carry encoded state out and in.
-//! - [`CheckpointStore`] keeps parts and manifests on a [`FileSystem`], atomically and fenced.
+//! - [`CheckpointStore`] keeps parts and manifests on an [`ObjectStorage`], atomically and fenced; a
+//!   [`FileSystem`] is one by way of [`FileObjects`].
 //!
 //! **Architecture invariant:** nothing here knows of operators, ticks or threads, reads a clock or draws a random
 //! number. A state is used by one thread; only what leaves it as bytes goes to others.
@@ -26,7 +27,9 @@ pub mod timers;
 pub mod ttl;
 pub mod window_table;
 
-pub use checkpoint_store::CheckpointStore;
+pub use checkpoint_store::{
+    CheckpointStore, OpenedSnapshot, SavepointSize, SegmentFiles, dispose_savepoint, open_snapshot,
+};
 pub use keyed_state::{
     Accumulator, AggregatingState, KeyContext, ListState, MapState, ReducingState, ValueBackend, ValueState,
 };
@@ -34,7 +37,10 @@ pub use managed::ManagedState;
 pub use operator_state::{BroadcastState, OperatorListState};
 pub use part::{CHUNK_BYTES_MAX, FinishedPart, PartWriter};
 pub use restore::{RestoreSource, SegmentReader};
-pub use storage::{DirectoryEntry, FileSystem, LocalFileSystem, MemoryFileSystem, WritableFile};
+pub use storage::{
+    DirectoryEntry, FileObjects, FileSystem, LocalFileSystem, MemoryFileSystem, ObjectStorage, ObjectWriter,
+    WritableFile,
+};
 pub use table::KeyedTable;
 pub use timers::{Timer, TimerTable};
 pub use ttl::{StateTtlConfig, StateVisibility, TtlTimeDomain, TtlUpdateType};
