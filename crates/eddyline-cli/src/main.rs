@@ -1,5 +1,6 @@
 //! The `eddyline` binary: applications on the engine, from the command line.
 
+mod job;
 mod logs;
 
 use clap::{Parser, Subcommand};
@@ -22,6 +23,8 @@ struct Arguments {
 enum Command {
     /// Process web access logs: requests per minute and status, sessions, top paths.
     Logs(logs::LogsArguments),
+    /// Running jobs and savepoints: list, show, stop, rescale, take, delete.
+    Job(job::JobArguments),
 }
 
 fn main() -> ExitCode {
@@ -30,6 +33,7 @@ fn main() -> ExitCode {
     let Arguments { command } = Arguments::parse();
     let outcome = match command {
         Command::Logs(arguments) => logs::run(&arguments),
+        Command::Job(arguments) => job::run(arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
