@@ -13,6 +13,7 @@ mod plot;
 mod recovery_job;
 mod report;
 mod source;
+mod state_job;
 mod usage;
 mod window_job;
 
@@ -37,7 +38,7 @@ const PLOTTED: &[&str] = &["ns", "×", "ms", "%"];
 #[derive(Parser)]
 #[command(name = "eddyline-bench")]
 struct Arguments {
-    /// Which benchmarks: window, keys, sliding, latency, checkpoints, recovery; all of them if none is named.
+    /// Which benchmarks: window, keys, sliding, latency, checkpoints, recovery, state; all of them if none is named.
     names: Vec<String>,
     /// Small inputs: whether everything works, not how fast.
     #[arg(long)]
@@ -62,6 +63,8 @@ fn run_case(name: &str, settings: &Settings) -> Result<()> {
         "idle" => latency_job::run_idle(settings),
         "checkpoints" => checkpoint_job::run(settings),
         "recovery" => recovery_job::run(settings),
+        "state" => state_job::run(settings),
+        "savepoint" => state_job::run_savepoint(settings),
         other => Err(Error::config(format!("there is no measurement `{other}`"))),
     }
 }
