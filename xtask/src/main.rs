@@ -1,4 +1,4 @@
-//! Eddyline's development commands: `cargo xtask demo | test | tidy | simulate | bench`.
+//! Eddyline's development commands: `cargo xtask demo | test | tidy | simulate | services | bench`.
 //!
 //! Everything a contributor or a build server runs is a subcommand here, so that there is one way to do it. This
 //! crate depends on no crate of Eddyline: it is the first thing a newcomer compiles and has to be there in seconds.
@@ -8,6 +8,7 @@ mod cargo;
 mod demo;
 mod licence;
 mod process;
+mod services;
 mod smoke;
 mod summary;
 mod test;
@@ -65,6 +66,11 @@ enum Command {
         #[arg(last = true)]
         arguments: Vec<OsString>,
     },
+    /// Install, start and stop real servers to test against: S3, HDFS.
+    Services {
+        #[command(subcommand)]
+        command: services::ServicesCommand,
+    },
     /// Run the benchmarks.
     Bench {
         /// Which benchmark; all of them if not given.
@@ -86,6 +92,7 @@ fn main() -> ExitCode {
             all.extend(arguments);
             process::replace_by_package(cargo::SIMULATION_PACKAGE, all)
         }
+        Command::Services { command } => services::run(command),
         Command::Bench { name, arguments } => {
             let all = name.into_iter().chain(arguments).collect();
             process::replace_by_package(cargo::BENCH_PACKAGE, all)

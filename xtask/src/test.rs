@@ -1,9 +1,10 @@
 //! `cargo xtask test`: every check there is, in one go and in one order, the cheap ones first.
 //!
 //! Each step says how long it took; all steps run even if one fails. Kill tests are the integration tests in
-//! targets named `kill…`; they are marked `#[ignore]` so that a plain `cargo test` stays quick, and run here one
+//! targets named `kill…`, tests against real servers those in targets named `service…`; they are marked `#[ignore]` so that a plain `cargo test` stays quick, and run here one
 //! at a time, because each starts processes of its own.
 
+use crate::services::Service;
 use crate::summary::Counts;
 use crate::{Result, cargo, licence, process, smoke, tidy};
 use std::process::{Command, ExitCode, Stdio};
@@ -45,8 +46,25 @@ pub fn run(quick: bool) -> ExitCode {
             process::run_counted(&mut cargo_test(&arguments), counts)
         });
     }
+    if !quick {
+        report.step("services", services);
+    }
     whole_programs(&mut report, if quick { SIMULATION_SEEDS_QUICK } else { SIMULATION_SEEDS });
     report.finish()
+}
+
+/// Starts real servers, runs the tests in targets named `service…` against them, and stops the servers again.
+fn services(counts: &mut Counts) -> Result<()> {
+    let all = [Service::S3, Service::Hdfs];
+    let mut arguments = cargo_test(&["--workspace", "--test", "service*"]);
+    arguments.args(["--", "--include-ignored", "--test-threads=1"]);
+    for service in all {
+        eprintln!("xtask: {}", service.up()?);
+        arguments.envs(service.environment());
+    }
+    let outcome = process::run_counted(&mut arguments, counts);
+    all.iter().map(|service| service.down()).collect::<Result<()>>()?;
+    outcome
 }
 
 /// The steps that run binaries, built with the same selection as the tests so that nothing is built anew.

@@ -15,6 +15,7 @@ mod plot;
 mod recovery_job;
 mod report;
 mod source;
+mod state_job;
 mod usage;
 mod window_job;
 
@@ -39,7 +40,8 @@ const PLOTTED: &[&str] = &["ns", "×", "ms", "%"];
 #[derive(Parser)]
 #[command(name = "eddyline-bench")]
 struct Arguments {
-    /// Which benchmarks: window, keys, sliding, operators, batch, latency, checkpoints, recovery; all of them if none is named.
+    /// Which benchmarks: window, keys, sliding, operators, batch, latency, checkpoints, recovery, state; all of them if
+    /// none is named.
     names: Vec<String>,
     /// Small inputs: whether everything works, not how fast.
     #[arg(long)]
@@ -66,6 +68,8 @@ fn run_case(name: &str, settings: &Settings) -> Result<()> {
         "idle" => latency_job::run_idle(settings),
         "checkpoints" => checkpoint_job::run(settings),
         "recovery" => recovery_job::run(settings),
+        "state" => state_job::run(settings),
+        "savepoint" => state_job::run_savepoint(settings),
         other => Err(Error::config(format!("there is no measurement `{other}`"))),
     }
 }

@@ -1,5 +1,6 @@
 //! The `eddyline` binary: applications on the engine, from the command line.
 
+mod job;
 mod logs;
 mod state;
 
@@ -27,6 +28,8 @@ enum Command {
     Logs(logs::LogsArguments),
     /// Look into checkpoints and savepoints: list, read, export, compare, edit, verify.
     State(state::StateArguments),
+    /// Running jobs and savepoints: list, show, stop, rescale, take, delete.
+    Job(job::JobArguments),
 }
 
 fn main() -> ExitCode {
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
     start_logging();
     let outcome = match command {
         Command::Logs(arguments) => logs::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Job(arguments) => job::run(arguments).map(|()| ExitCode::SUCCESS),
         Command::State(arguments) => state::run(&arguments),
     };
     match outcome {

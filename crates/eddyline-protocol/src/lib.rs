@@ -4,6 +4,7 @@
 //! - [`checkpoint`]: when to cut, what is complete, what to commit and to delete.
 //! - [`attempt`] and [`restart`]: starting, watching and ending attempts; whether there is another one.
 //! - [`restore`]: which checkpoint an attempt starts from.
+//! - [`control`]: what is said at the door of a running job.
 //! - [`manifest`] and [`failure`]: what is kept of a checkpoint and of a failure.
 //!
 //! **Architecture invariant:** nothing here does I/O, reads a clock or draws a random number; whoever drives a
@@ -11,6 +12,7 @@
 
 pub mod attempt;
 pub mod checkpoint;
+pub mod control;
 pub mod failure;
 pub mod fence;
 pub mod manifest;
@@ -20,12 +22,15 @@ pub mod restart;
 pub mod restore;
 
 pub use attempt::{AttemptConfig, AttemptDecision, AttemptState, JobMaster, ProcessExit, RestoreHint};
-pub use checkpoint::{CheckpointConfig, CheckpointCoordinator, CheckpointDecision, Moment, Restored};
+pub use checkpoint::{
+    CheckpointConfig, CheckpointCoordinator, CheckpointDecision, Moment, Restored, SavepointRequest,
+};
 pub use failure::{FailureKind, FailureReport};
 pub use fence::{Verdict, fence};
 pub use manifest::{
-    AttemptId, CheckpointId, MANIFEST_FORMAT, Manifest, OperatorManifest, PartManifest, SegmentChain,
-    SegmentKind, SegmentRef, StateDescriptor, StateKind, StateManifest,
+    AttemptId, CheckpointId, MANIFEST_FORMAT, MANIFEST_FORMAT_OLDEST, Manifest, ManifestKind,
+    OperatorManifest, PartManifest, SegmentChain, SegmentKind, SegmentRef, StateDescriptor, StateKind,
+    StateManifest,
 };
 pub use message::{
     CheckpointKind, Envelope, FromWorker, ProcessIndex, ProgressReport, StopMode, ToWorker, WorkerActivity,
@@ -34,5 +39,6 @@ pub use message::{
 pub use observed::{AccumulatorPart, MetricReport, MetricValue};
 pub use restart::{RestartPolicy, RestartStrategy, RestartVerdict};
 pub use restore::{
-    Candidate, DropState, Finding, RestoreChoice, RestoreNotice, RestoreRequest, choose_restore, drop_state,
+    Candidate, DropState, Finding, RestoreChoice, RestoreNotice, RestoreRequest, check_snapshot,
+    choose_restore, drop_state,
 };

@@ -10,7 +10,23 @@ pub type CheckpointId = u64;
 pub type AttemptId = u64;
 
 /// The format that this version of Eddyline writes.
-pub const MANIFEST_FORMAT: u32 = 1;
+///
+/// 2 has a kind and an origin, and parts may be compressed.
+pub const MANIFEST_FORMAT: u32 = 2;
+
+/// The oldest format that this version of Eddyline reads.
+pub const MANIFEST_FORMAT_OLDEST: u32 = 1;
+
+/// What a manifest describes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ManifestKind {
+    /// A checkpoint of a job: the job's own, which retires it and shares its files with others.
+    #[default]
+    Checkpoint,
+    /// A savepoint: it needs no file outside its directory, belongs to whoever asked for it, and can be moved.
+    Savepoint,
+}
 
 /// How a piece of state is split and handed out again at restore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -123,6 +139,13 @@ pub struct Manifest {
     pub max_parallelism: u32,
     /// Whether the job had reached the end of its input: nothing is left to do but to commit.
     pub finished: bool,
+    /// Whether it is a checkpoint or a savepoint.
+    #[serde(default)]
+    pub kind: ManifestKind,
+    /// Where the savepoint or checkpoint is that the job was started from, if it was told one: a job that is started
+    /// again with the same words goes on from its own checkpoints.
+    #[serde(default)]
+    pub origin: Option<String>,
     /// All operators with their state.
     pub operators: Vec<OperatorManifest>,
 }

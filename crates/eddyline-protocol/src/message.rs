@@ -47,6 +47,8 @@ pub enum ToWorker {
         attempt: AttemptId,
         /// What to restore; `None` starts from nothing.
         restore: Option<Box<Manifest>>,
+        /// Where that is, if it is none of the job's own checkpoints.
+        restore_path: Option<String>,
         /// The addresses of all processes of the attempt by [`ProcessIndex`]; one entry means no mesh.
         addresses: Vec<String>,
         /// Worker threads of each process.
@@ -216,7 +218,13 @@ mod tests {
     #[test]
     fn messages_to_workers_survive_json() {
         let addresses = vec!["127.0.0.1:1".to_owned()];
-        round_trip(ToWorker::Start { attempt: 1, restore: None, addresses, workers_per_process: 2 });
+        round_trip(ToWorker::Start {
+            attempt: 1,
+            restore: None,
+            restore_path: None,
+            addresses,
+            workers_per_process: 2,
+        });
         round_trip(ToWorker::TriggerCheckpoint { checkpoint: 1, kind: CheckpointKind::Final });
         round_trip(ToWorker::Commit { checkpoint: 1 });
         round_trip(ToWorker::AbortCheckpoint { checkpoint: 1, reason: "late".into() });

@@ -4,7 +4,7 @@
 //! in silence; one that belongs to something else (job, format, maximum parallelism, operators) is an error at
 //! once, because an older one would not fit either and skipping it would lose work.
 
-use crate::manifest::{CheckpointId, MANIFEST_FORMAT, Manifest};
+use crate::manifest::{CheckpointId, MANIFEST_FORMAT, MANIFEST_FORMAT_OLDEST, Manifest};
 use eddyline_core::{Error, Result};
 use std::collections::BTreeSet;
 
@@ -167,7 +167,7 @@ pub fn choose_restore(request: &RestoreRequest, candidates: &[Candidate]) -> Res
         .collect();
     let mut restore = good.cloned();
     if let Some(manifest) = &mut restore {
-        check_fit(request, manifest)?;
+        check_fit(request, manifest, true)?;
         notices.extend(drop_state(&request.drop_state, manifest));
         notices.extend(check_uids(request, manifest)?);
     }
@@ -197,15 +197,17 @@ pub fn drop_state(wanted: &DropState, manifest: &mut Manifest) -> Vec<RestoreNot
     notices
 }
 
-fn check_fit(request: &RestoreRequest, manifest: &Manifest) -> Result<()> {
+/// `own` says that it was found where the job keeps its checkpoints; what a person has pointed to may be any job's.
+fn check_fit(request: &RestoreRequest, manifest: &Manifest, own: bool) -> Result<()> {
     let place = format!("checkpoint {}", manifest.checkpoint);
-    if manifest.format != MANIFEST_FORMAT {
-        let (theirs, ours) = (manifest.format, MANIFEST_FORMAT);
-        return Err(Error::config(format!("checkpoint format {theirs} cannot be read, only format {ours}"))
+    if !(MANIFEST_FORMAT_OLDEST..=MANIFEST_FORMAT).contains(&manifest.format) {
+        let theirs = manifest.format;
+        let ours = format!("formats {MANIFEST_FORMAT_OLDEST} to {MANIFEST_FORMAT}");
+        return Err(Error::config(format!("checkpoint format {theirs} cannot be read, only {ours}"))
             .with_detail(place)
             .with_hint("restore with the version of Eddyline that wrote it"));
     }
-    if manifest.job != request.job {
+    if own && manifest.job != request.job {
         return Err(Error::config(format!(
             "the checkpoint belongs to job `{}`, not to `{}`",
             manifest.job, request.job
@@ -224,6 +226,16 @@ fn check_fit(request: &RestoreRequest, manifest: &Manifest) -> Result<()> {
         )));
     }
     Ok(())
+}
+
+/// Checks that the job can start from the savepoint or checkpoint that somebody has pointed to; answers what has to be
+/// said about it.
+///
+/// # Errors
+/// Of kind `Config` if it does not fit to the job.
+pub fn check_snapshot(request: &RestoreRequest, manifest: &Manifest) -> Result<Vec<RestoreNotice>> {
+    check_fit(request, manifest, false)?;
+    check_uids(request, manifest)
 }
 
 /// State that no operator takes is dropped only if that was allowed.
@@ -253,7 +265,9 @@ fn check_uids(request: &RestoreRequest, manifest: &Manifest) -> Result<Vec<Resto
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::{OperatorManifest, SegmentChain, StateDescriptor, StateKind, StateManifest};
+    use crate::manifest::{
+        ManifestKind, OperatorManifest, SegmentChain, StateDescriptor, StateKind, StateManifest,
+    };
     use eddyline_core::{DataType, ErrorKind};
 
     fn request() -> RestoreRequest {
@@ -285,6 +299,8 @@ mod tests {
             completed_at_ms: 0,
             max_parallelism: 128,
             finished: false,
+            kind: ManifestKind::Checkpoint,
+            origin: None,
             operators: vec![OperatorManifest { uid: "count".into(), states }],
         }
     }

@@ -39,7 +39,8 @@ use eddyline_core::{
     WATERMARK_MIN,
 };
 use eddyline_protocol::{
-    CheckpointId, FailureReport, MANIFEST_FORMAT, Manifest, OperatorManifest, SegmentRef, StateManifest,
+    CheckpointId, FailureReport, MANIFEST_FORMAT, Manifest, ManifestKind, OperatorManifest, SegmentRef,
+    StateManifest,
 };
 use eddyline_state::{PartWriter, RestoreSource, SegmentReader};
 use std::collections::BTreeMap;
@@ -266,6 +267,8 @@ impl OperatorHarness {
             completed_at_ms: 0,
             max_parallelism: first.max_parallelism,
             finished: false,
+            kind: ManifestKind::Checkpoint,
+            origin: None,
             operators,
         };
         let files =

@@ -7,7 +7,9 @@
 use crate::instance::Instance;
 use eddyline_core::data::to_bytes;
 use eddyline_core::{Data, Error, Key, KeyGroupRange, Result};
-use eddyline_protocol::{MANIFEST_FORMAT, Manifest, OperatorManifest, SegmentRef, StateKind, StateManifest};
+use eddyline_protocol::{
+    MANIFEST_FORMAT, Manifest, ManifestKind, OperatorManifest, SegmentRef, StateKind, StateManifest,
+};
 use eddyline_state::ttl::Untimed;
 use eddyline_state::{
     BroadcastState, KeyedTable, ManagedState, OperatorListState, PartWriter, RestoreSource, SegmentReader,
@@ -88,6 +90,8 @@ impl StateImage {
             completed_at_ms: 0,
             max_parallelism: self.max_parallelism,
             finished: false,
+            kind: ManifestKind::Checkpoint,
+            origin: None,
             operators: operators.collect(),
         };
         let reader = Arc::new(Files(self.files.clone()));

@@ -114,6 +114,11 @@ impl Snapshots {
         );
     }
 
+    /// The next checkpoint refers to nothing that was written before.
+    pub(crate) fn start_afresh(&mut self) {
+        self.full_next = true;
+    }
+
     /// Whether states have to be frozen at all.
     pub(crate) fn wants_state(&self) -> bool {
         self.io.wants_state()

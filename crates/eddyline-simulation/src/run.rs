@@ -330,6 +330,7 @@ impl Run {
             ..AttemptConfig::for_processes(processes as u32)
         };
         SupervisorConfig {
+            snapshot: None,
             checkpoints: scenario.checkpoints.clone(),
             attempts,
             restart: RestartStrategy::FixedDelay { attempts: 10_000, delay_ms: 10 + scenario.seed % 40 },

@@ -7,7 +7,8 @@
 //!   current key.
 //! - [`PartWriter`] and [`RestoreSource`] carry encoded state out and in.
 //! - [`SavepointReader`] and [`SavepointWriter`] treat a checkpoint as a database: read, and written by a program.
-//! - [`CheckpointStore`] keeps parts and manifests on a [`FileSystem`], atomically and fenced.
+//! - [`CheckpointStore`] keeps parts and manifests on an [`ObjectStorage`], atomically and fenced; a
+//!   [`FileSystem`] is one by way of [`FileObjects`].
 //!
 //! **Architecture invariant:** nothing here knows of operators, ticks or threads, reads a clock or draws a random
 //! number. A state is used by one thread; only what leaves it as bytes goes to others.
@@ -28,7 +29,9 @@ pub mod timers;
 pub mod ttl;
 pub mod window_table;
 
-pub use checkpoint_store::CheckpointStore;
+pub use checkpoint_store::{
+    CheckpointStore, OpenedSnapshot, SavepointSize, SegmentFiles, dispose_savepoint, open_snapshot,
+};
 pub use keyed_state::{
     Accumulator, AggregatingState, KeyContext, ListState, MapState, ReducingState, ValueBackend, ValueState,
 };
@@ -38,7 +41,8 @@ pub use part::{CHUNK_BYTES_MAX, FinishedPart, PartWriter};
 pub use restore::{Migration, RestoreSource, SegmentReader};
 pub use savepoint::{OperatorWriter, SavedEntry, SavedState, SavepointReader, SavepointWriter};
 pub use storage::{
-    DirectoryEntry, FileSystem, HeldFileSystem, LocalFileSystem, MemoryFileSystem, WritableFile,
+    DirectoryEntry, FileObjects, FileSystem, HeldFileSystem, LocalFileSystem, MemoryFileSystem,
+    ObjectStorage, ObjectWriter, WritableFile,
 };
 pub use table::KeyedTable;
 pub use timers::{Timer, TimerTable};

@@ -6,10 +6,12 @@
 mod held;
 mod local;
 mod memory;
+mod objects;
 
 pub use held::HeldFileSystem;
 pub use local::LocalFileSystem;
 pub use memory::{CrashOutcome, FaultPlan, MemoryFileSystem};
+pub use objects::{FileObjects, ObjectStorage, ObjectWriter};
 
 use eddyline_core::Result;
 use std::path::Path;
@@ -75,6 +77,13 @@ pub trait FileSystem: Send + Sync {
     /// # Errors
     /// If the file is missing or a directory cannot be written to.
     fn rename(&self, from: &Path, to: &Path) -> Result<()>;
+
+    /// Gives a file another name, atomically, unless that name is taken; answers whether it was not. If it was, the
+    /// file keeps its old name.
+    ///
+    /// # Errors
+    /// If the file is missing or a directory cannot be written to.
+    fn publish(&self, from: &Path, to: &Path) -> Result<bool>;
 
     /// What is in a directory, by name.
     ///

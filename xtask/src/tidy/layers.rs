@@ -10,6 +10,7 @@ const ORDER: &[&str] = &[
     "eddyline-protocol",
     "eddyline-mesh",
     "eddyline-state",
+    "eddyline-storage",
     "eddyline-state-tools",
     "eddyline-runtime",
     "eddyline",
@@ -37,7 +38,13 @@ const CONFINED: &[(&str, &[&str], &str)] = &[
         &["eddyline-cli", "eddyline-simulation", "eddyline-bench", "xtask"],
         "only programs have a command line",
     ),
-    ("tokio", &[], "the spine needs no async executor: threads behind bounded channels wake the worker"),
+    (
+        "tokio",
+        &["eddyline-storage"],
+        "the spine needs no async executor: threads behind bounded channels wake the worker",
+    ),
+    ("object_store", &["eddyline-storage"], "all else knows objects by the trait of eddyline-state"),
+    ("hdfs-native", &["eddyline-storage"], "all else knows objects by the trait of eddyline-state"),
 ];
 
 /// Checks the `[dependencies]` of each `Cargo.toml`.

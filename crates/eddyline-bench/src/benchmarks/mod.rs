@@ -6,6 +6,7 @@ mod keys;
 mod latency;
 mod operators;
 mod recovery;
+mod state;
 mod window;
 
 use crate::figures::{self, Figures};
@@ -63,6 +64,7 @@ pub const ALL: &[Benchmark] = &[
     Benchmark { name: "latency", about: "latency, start, idling", run: latency::run },
     Benchmark { name: "checkpoints", about: "what checkpoints cost", run: checkpoints::run },
     Benchmark { name: "recovery", about: "from a kill to new output", run: recovery::run },
+    Benchmark { name: "state", about: "state by size: recovery, increments, savepoints", run: state::run },
 ];
 
 /// Runs a measurement whose settings are in one line of text.

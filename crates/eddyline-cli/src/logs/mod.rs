@@ -91,6 +91,7 @@ fn options(arguments: &LogsArguments) -> Result<Options> {
     options.parallelism = arguments.parallelism;
     options.runtime.checkpoint_dir.clone_from(&arguments.checkpoint_dir);
     options.runtime.handle_signals = true;
+    options.runtime.control_dir = Some(eddyline_runtime::attempt::control::default_directory());
     options.runtime.checkpoints.interval_ms = Some(1_000);
     for option in &arguments.options {
         let Some((key, value)) = option.split_once('=') else {

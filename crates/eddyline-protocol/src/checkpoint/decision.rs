@@ -27,7 +27,7 @@ pub struct CheckpointConfig {
     pub max_concurrent: u32,
     /// Consecutive failed checkpoints that do not yet fail the attempt.
     pub tolerable_failed_checkpoints: u32,
-    /// Complete checkpoints that are kept, not counting savepoints.
+    /// Complete checkpoints that are kept.
     pub num_retained: u32,
 }
 
@@ -65,13 +65,18 @@ impl CheckpointConfig {
     }
 }
 
+/// Tells apart those who ask for savepoints; given by whoever hands the answers on.
+pub type SavepointRequest = u64;
+
 /// What an attempt starts from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Restored {
     /// The checkpoint that was restored.
     pub checkpoint: CheckpointId,
     /// [`Manifest::finished`] of it: only its commit is left to do.
     pub finished: bool,
+    /// [`Manifest::origin`] of what follows.
+    pub origin: Option<String>,
 }
 
 /// What the driver of the coordinator has to do now, in this order.
@@ -109,9 +114,19 @@ pub enum CheckpointDecision {
         /// The checkpoint.
         id: CheckpointId,
     },
+    /// The checkpoint that somebody asked for is complete: copy it to where it was asked for. Until that has ended it
+    /// must not be deleted, whatever else is decided.
+    SavepointComplete {
+        /// Who asked.
+        request: SavepointRequest,
+        /// The complete checkpoint.
+        id: CheckpointId,
+    },
     /// A savepoint that was asked for will not be taken.
-    DeclineSavepoint {
-        /// Why, for whoever asked.
+    SavepointFailed {
+        /// Who asked.
+        request: SavepointRequest,
+        /// Why.
         reason: String,
     },
     /// The attempt is not able to take checkpoints (or to commit): end it; the restart strategy has the next word.

@@ -7,6 +7,8 @@
 //!   its cut, so a savepoint that completes after a newer checkpoint needs none.
 //! - A checkpoint that completes *subsumes* the older periodic ones in flight: they are aborted. Savepoints were
 //!   asked for by somebody and are not subsumed, except by the final checkpoint, after which no worker is left.
+//! - A savepoint is a checkpoint like any other that is copied when it is complete. Who asks while the job is ending
+//!   gets the final checkpoint.
 //! - A failed or late part fails its checkpoint only; more consecutive failures than tolerated fail the attempt.
 //!   Failed savepoints do not count.
 //! - The end of input and a stop that suspends trigger the final checkpoint, which waits for no interval or pause:
@@ -26,13 +28,13 @@ mod retention;
 #[cfg(test)]
 mod tests;
 
-pub use decision::{CheckpointConfig, CheckpointDecision, Moment, Restored};
+pub use decision::{CheckpointConfig, CheckpointDecision, Moment, Restored, SavepointRequest};
 
 use crate::manifest::{AttemptId, CheckpointId, PartManifest};
 use crate::message::{CheckpointKind, StopMode, WorkerIndex};
 use eddyline_core::{Error, Result, Tick};
 use retention::Retention;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Pause before a final checkpoint that failed is tried again, if `min_pause_ms` is shorter.
 const FINAL_RETRY_PAUSE_MS: u64 = 100;
@@ -49,6 +51,8 @@ struct Pending {
     triggered_ms: u64,
     tick: Option<Tick>,
     parts: BTreeMap<WorkerIndex, PartManifest>,
+    /// Who has asked for it.
+    requests: Vec<SavepointRequest>,
 }
 
 /// A checkpoint whose COMPLETE is being written.
@@ -57,6 +61,7 @@ struct Writing {
     id: CheckpointId,
     kind: CheckpointKind,
     attempt: AttemptId,
+    requests: Vec<SavepointRequest>,
 }
 
 /// How far the last checkpoint of the job is.
@@ -72,6 +77,9 @@ enum Last {
         deadline_ms: u64,
     },
 }
+
+/// Savepoints that may wait for room.
+const SAVEPOINTS_WAITING_MAX: usize = 100;
 
 /// What is known of the attempt that runs.
 #[derive(Debug)]
@@ -101,7 +109,11 @@ pub struct CheckpointCoordinator {
     pending: BTreeMap<CheckpointId, Pending>,
     writing: Option<Writing>,
     retention: Retention,
-    savepoints_requested: u32,
+    savepoints_requested: VecDeque<SavepointRequest>,
+    /// Who wants the final checkpoint as a savepoint.
+    final_requests: Vec<SavepointRequest>,
+    /// [`Manifest::origin`](crate::Manifest::origin) of this attempt's checkpoints.
+    origin: Option<String>,
     stop: Option<StopMode>,
     finished: bool,
 }
@@ -109,7 +121,7 @@ pub struct CheckpointCoordinator {
 type Decisions = Vec<CheckpointDecision>;
 
 impl CheckpointCoordinator {
-    /// A coordinator for `job`, whose storage holds the complete checkpoints `on_storage` (without savepoints) and
+    /// A coordinator for `job`, whose storage holds the complete checkpoints `on_storage` and
     /// no file of a checkpoint numbered `first_id` or higher.
     ///
     /// # Errors
@@ -133,7 +145,9 @@ impl CheckpointCoordinator {
             attempt: None,
             pending: BTreeMap::new(),
             writing: None,
-            savepoints_requested: 0,
+            savepoints_requested: VecDeque::new(),
+            final_requests: Vec::new(),
+            origin: None,
             stop: None,
             finished: false,
         })
@@ -164,11 +178,12 @@ impl CheckpointCoordinator {
         }
         let mut out = self.end_attempt();
         self.newest_attempt = Some(attempt);
-        let checkpoint = restored.map(|restored| restored.checkpoint);
+        let checkpoint = restored.as_ref().map(|restored| restored.checkpoint);
+        self.origin = restored.as_ref().and_then(|restored| restored.origin.clone());
         self.retention.on_restored(checkpoint);
         self.next_id = self.next_id.max(checkpoint.map_or(1, |id| id + 1));
         let last = match restored {
-            Some(Restored { checkpoint, finished: true }) => Last::Committing {
+            Some(Restored { checkpoint, finished: true, .. }) => Last::Committing {
                 id: checkpoint,
                 missing: workers.clone(),
                 deadline_ms: at.now_ms.saturating_add(self.config.timeout_ms),
@@ -219,11 +234,26 @@ impl CheckpointCoordinator {
     }
 
     /// Somebody asks for a savepoint; it is taken as soon as there is room for it.
-    pub fn request_savepoint(&mut self, at: Moment) -> Decisions {
-        self.savepoints_requested = self.savepoints_requested.saturating_add(1);
+    pub fn request_savepoint(&mut self, at: Moment, request: SavepointRequest) -> Decisions {
         let mut out = Vec::new();
+        if self.savepoints_requested.len() >= SAVEPOINTS_WAITING_MAX {
+            let reason = format!("{SAVEPOINTS_WAITING_MAX} savepoints are waited for already");
+            return vec![CheckpointDecision::SavepointFailed { request, reason }];
+        }
+        self.savepoints_requested.push_back(request);
         self.trigger_due(at, &mut out);
         out
+    }
+
+    /// Somebody wants the final checkpoint of the job as a savepoint.
+    pub fn request_final_savepoint(&mut self, request: SavepointRequest) -> Decisions {
+        let is_past = self.finished
+            || self.attempt.as_ref().is_some_and(|attempt| matches!(attempt.last, Last::Committing { .. }));
+        if is_past {
+            return vec![job_is_over(request)];
+        }
+        self.final_requests.push(request);
+        Vec::new()
     }
 
     /// All input of `attempt` has ended: the final checkpoint is due, at once.
@@ -277,7 +307,7 @@ impl CheckpointCoordinator {
         ids.into_iter().collect()
     }
 
-    /// Complete checkpoints that are kept, oldest first, without savepoints.
+    /// Complete checkpoints that are kept, oldest first.
     pub fn retained(&self) -> &BTreeSet<CheckpointId> {
         self.retention.retained()
     }
@@ -290,8 +320,9 @@ impl CheckpointCoordinator {
     fn end_attempt(&mut self) -> Decisions {
         let mut out = Vec::new();
         self.attempt = None;
-        for id in std::mem::take(&mut self.pending).into_keys() {
+        for (id, pending) in std::mem::take(&mut self.pending) {
             self.retention.discard(id, self.newest_id());
+            fail_requests(pending.requests, "the job failed while it was taken", &mut out);
         }
         self.release(&mut out);
         out
@@ -327,18 +358,20 @@ impl CheckpointCoordinator {
         let wanted = self.final_is_wanted(attempt);
         if wanted || !matches!(attempt.last, Last::NotYet) {
             let due = matches!(attempt.last, Last::NotYet) && at.now_ms >= attempt.final_due_ms;
-            for _ in 0..std::mem::take(&mut self.savepoints_requested) {
-                let reason = "the job is ending: its final checkpoint is taken instead".to_owned();
-                out.push(CheckpointDecision::DeclineSavepoint { reason });
+            if matches!(attempt.last, Last::Committing { .. }) {
+                out.extend(self.savepoints_requested.drain(..).map(job_is_over));
+            } else {
+                self.final_requests.extend(self.savepoints_requested.drain(..));
             }
             if due {
                 self.trigger_final(at, out);
             }
             return;
         }
-        while self.savepoints_requested > 0 && self.has_room() {
-            self.savepoints_requested -= 1;
-            self.trigger(at, CheckpointKind::Savepoint, out);
+        while self.has_room()
+            && let Some(request) = self.savepoints_requested.pop_front()
+        {
+            self.trigger(at, CheckpointKind::Savepoint, vec![request], out);
         }
         self.trigger_periodic(at, out);
     }
@@ -349,7 +382,7 @@ impl CheckpointCoordinator {
         if at.now_ms >= attempt.next_periodic_ms.max(attempt.pause_until_ms) {
             // Counted from now, not from when it was due: what was missed is not made up for in a burst.
             attempt.next_periodic_ms = at.now_ms.saturating_add(interval_ms);
-            self.trigger(at, CheckpointKind::Checkpoint, out);
+            self.trigger(at, CheckpointKind::Checkpoint, Vec::new(), out);
         }
     }
 
@@ -357,11 +390,17 @@ impl CheckpointCoordinator {
         self.abort_before(CheckpointId::MAX, false, "superseded by the final checkpoint", out);
         // What may still be in flight are savepoints, or a COMPLETE being written: their end calls here again.
         if self.has_room() {
-            self.trigger(at, CheckpointKind::Final, out);
+            self.trigger(at, CheckpointKind::Final, Vec::new(), out);
         }
     }
 
-    fn trigger(&mut self, at: Moment, kind: CheckpointKind, out: &mut Decisions) {
+    fn trigger(
+        &mut self,
+        at: Moment,
+        kind: CheckpointKind,
+        requests: Vec<SavepointRequest>,
+        out: &mut Decisions,
+    ) {
         let Some(attempt) = &mut self.attempt else { return };
         let id = self.next_id;
         self.next_id += 1;
@@ -370,7 +409,8 @@ impl CheckpointCoordinator {
         }
         let finished = kind == CheckpointKind::Final && attempt.input_ended;
         let triggered_ms = at.now_ms;
-        self.pending.insert(id, Pending { kind, finished, triggered_ms, tick: None, parts: BTreeMap::new() });
+        let parts = BTreeMap::new();
+        self.pending.insert(id, Pending { kind, finished, triggered_ms, tick: None, parts, requests });
         out.push(CheckpointDecision::Trigger { id, kind });
     }
 
@@ -385,7 +425,9 @@ impl CheckpointCoordinator {
     }
 
     fn abort(&mut self, id: CheckpointId, reason: String, out: &mut Decisions) {
-        self.pending.remove(&id);
+        if let Some(pending) = self.pending.remove(&id) {
+            fail_requests(pending.requests, &reason, out);
+        }
         if let Some(attempt) = &mut self.attempt {
             attempt.aborted.insert(id);
             if attempt.aborted.len() > ABORTED_REMEMBERED_MAX {
@@ -446,4 +488,14 @@ impl CheckpointCoordinator {
             out.push(CheckpointDecision::FailAttempt { reason });
         }
     }
+}
+
+fn fail_requests(requests: Vec<SavepointRequest>, reason: &str, out: &mut Decisions) {
+    let failed = |request| CheckpointDecision::SavepointFailed { request, reason: reason.to_owned() };
+    out.extend(requests.into_iter().map(failed));
+}
+
+fn job_is_over(request: SavepointRequest) -> CheckpointDecision {
+    let reason = "the job has ended: its final checkpoint is complete".to_owned();
+    CheckpointDecision::SavepointFailed { request, reason }
 }

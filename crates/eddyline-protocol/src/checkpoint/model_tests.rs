@@ -49,7 +49,7 @@ struct World {
     open: BTreeMap<CheckpointId, BTreeSet<WorkerIndex>>,
     kinds: BTreeMap<CheckpointId, CheckpointKind>,
     writing: Option<CheckpointId>,
-    /// Complete and not retired; savepoints among them.
+    /// Complete and not retired.
     durable: BTreeSet<CheckpointId>,
     completed_ever: BTreeSet<CheckpointId>,
     last_commit: Option<CheckpointId>,
@@ -57,6 +57,9 @@ struct World {
     /// Checkpoints of the end of input.
     ends: BTreeSet<CheckpointId>,
     finished: bool,
+    /// Savepoints that were asked for and not answered yet.
+    asked: BTreeSet<u64>,
+    asked_ever: u64,
 }
 
 impl World {
@@ -86,6 +89,8 @@ impl World {
             committed_by: BTreeSet::new(),
             ends: BTreeSet::new(),
             finished: false,
+            asked: BTreeSet::new(),
+            asked_ever: 0,
         }
     }
 
@@ -119,7 +124,11 @@ impl World {
                 None => Vec::new(),
             },
             Fact::Committed { worker, old } => return self.committed(worker, old),
-            Fact::Savepoint => self.machine.request_savepoint(at),
+            Fact::Savepoint => {
+                self.asked_ever += 1;
+                self.asked.insert(self.asked_ever);
+                self.machine.request_savepoint(at, self.asked_ever)
+            }
             Fact::InputEnded => self.machine.on_input_ended(at, self.attempt),
             Fact::Suspend => self.machine.request_stop(at, StopMode::Suspend),
             Fact::Restart { workers, waits_for_write, falls_back } => {
@@ -176,8 +185,11 @@ impl World {
         let newest = self.durable.last().copied();
         let older = self.durable.iter().rev().nth(1).copied();
         let checkpoint = if falls_back { older.or(newest) } else { newest };
-        let restored =
-            checkpoint.map(|checkpoint| Restored { checkpoint, finished: self.ends.contains(&checkpoint) });
+        let restored = checkpoint.map(|checkpoint| Restored {
+            checkpoint,
+            finished: self.ends.contains(&checkpoint),
+            origin: None,
+        });
         self.attempt += 1;
         self.workers = workers;
         self.last_commit = None;
@@ -239,7 +251,12 @@ impl World {
                 assert!((0..self.workers).all(|worker| self.committed_by.contains(&(last, worker))));
                 self.finished = true;
             }
-            D::DeclineSavepoint { .. } | D::FailAttempt { .. } => {}
+            D::SavepointComplete { request, id } => {
+                assert!(self.durable.contains(&id), "COMPLETE before it is copied");
+                assert!(self.asked.remove(&request), "answered once");
+            }
+            D::SavepointFailed { request, .. } => assert!(self.asked.remove(&request), "answered once"),
+            D::FailAttempt { .. } => {}
         }
     }
 

@@ -1,8 +1,11 @@
 //! From the parts of the workers to COMPLETE and to commit.
 
 use super::merge::merge_parts;
-use super::{Attempt, CheckpointCoordinator, CheckpointDecision, Decisions, Last, Moment, Pending, Writing};
-use crate::manifest::{AttemptId, CheckpointId, MANIFEST_FORMAT, Manifest, PartManifest};
+use super::{
+    Attempt, CheckpointCoordinator, CheckpointDecision, Decisions, Last, Moment, Pending, Writing,
+    fail_requests,
+};
+use crate::manifest::{AttemptId, CheckpointId, MANIFEST_FORMAT, Manifest, ManifestKind, PartManifest};
 use crate::message::{CheckpointKind, FromWorker, WorkerIndex};
 use eddyline_core::Tick;
 
@@ -103,12 +106,18 @@ impl CheckpointCoordinator {
             Some(attempt) if attempt.id == writing.attempt => {
                 attempt.consecutive_failures = 0;
                 attempt.pause_until_ms = at.now_ms.saturating_add(self.config.min_pause_ms);
-                self.complete(at, &writing, &mut out);
+                self.complete(at, writing, &mut out);
             }
             // The next attempt already runs, from something older: this one must never be restored.
-            Some(_) => self.retention.retire(id, newest),
+            Some(_) => {
+                fail_requests(writing.requests, "the job failed while it was taken", &mut out);
+                self.retention.retire(id, newest);
+            }
             // Its attempt has ended; the next one starts from it and commits it.
-            None => self.retention.on_complete(id, writing.kind == CheckpointKind::Savepoint, newest),
+            None => {
+                self.answer_requests(writing, &mut out);
+                self.retention.on_complete(id, newest);
+            }
         }
         self.release(&mut out);
         self.write_next(at, &mut out);
@@ -120,6 +129,7 @@ impl CheckpointCoordinator {
     pub fn on_complete_failed(&mut self, at: Moment, id: CheckpointId, reason: &str) -> Decisions {
         let mut out = Vec::new();
         let Some(writing) = self.writing.take_if(|writing| writing.id == id) else { return out };
+        fail_requests(writing.requests, reason, &mut out);
         if self.is_current(writing.attempt) {
             self.abort(id, reason.to_owned(), &mut out);
             self.count_failure(at, id, writing.kind, reason, &mut out);
@@ -208,16 +218,19 @@ impl CheckpointCoordinator {
                 completed_at_ms: at.wall_ms,
                 max_parallelism: self.max_parallelism,
                 finished: pending.finished,
+                kind: ManifestKind::Checkpoint,
+                origin: self.origin.clone(),
                 operators,
             };
-            self.writing = Some(Writing { id, kind: pending.kind, attempt: attempt.id });
-            self.pending.remove(&id);
+            let (kind, attempt) = (pending.kind, attempt.id);
+            let requests = self.pending.remove(&id).map_or_else(Vec::new, |pending| pending.requests);
+            self.writing = Some(Writing { id, kind, attempt, requests });
             out.push(CheckpointDecision::WriteComplete(Box::new(manifest)));
         }
     }
 
     /// What follows from a durable checkpoint of the attempt that runs.
-    fn complete(&mut self, at: Moment, writing: &Writing, out: &mut Decisions) {
+    fn complete(&mut self, at: Moment, writing: Writing, out: &mut Decisions) {
         let id = writing.id;
         if let Some(attempt) = &mut self.attempt {
             if attempt.last_commit.is_none_or(|last| last < id) {
@@ -229,8 +242,18 @@ impl CheckpointCoordinator {
         }
         let is_last = writing.kind == CheckpointKind::Final;
         self.abort_before(id, is_last, &format!("subsumed by checkpoint {id}"), out);
-        let savepoint = writing.kind == CheckpointKind::Savepoint;
-        self.retention.on_complete(id, savepoint, self.newest_id());
+        self.answer_requests(writing, out);
+        self.retention.on_complete(id, self.newest_id());
+    }
+
+    /// Tells those who asked for a checkpoint that it is there.
+    fn answer_requests(&mut self, writing: Writing, out: &mut Decisions) {
+        let Writing { id, kind, mut requests, .. } = writing;
+        if kind == CheckpointKind::Final {
+            requests.append(&mut self.final_requests);
+        }
+        let complete = |request| CheckpointDecision::SavepointComplete { request, id };
+        out.extend(requests.into_iter().map(complete));
     }
 }
 

@@ -21,7 +21,7 @@ struct Deferred {
 #[derive(Debug)]
 pub(super) struct Retention {
     keep: usize,
-    /// Complete ones on the job's time line; savepoints are not among them, for they are not ours to delete.
+    /// Complete ones on the job's time line.
     retained: BTreeSet<CheckpointId>,
     /// Complete ones that were passed over at a restore: no attempt may go back to them.
     abandoned: BTreeSet<CheckpointId>,
@@ -50,10 +50,8 @@ impl Retention {
     }
 
     /// A checkpoint is durable: it subsumes what exceeds the number to keep, and all that was abandoned.
-    pub(super) fn on_complete(&mut self, checkpoint: CheckpointId, savepoint: bool, newest: CheckpointId) {
-        if !savepoint {
-            self.retained.insert(checkpoint);
-        }
+    pub(super) fn on_complete(&mut self, checkpoint: CheckpointId, newest: CheckpointId) {
+        self.retained.insert(checkpoint);
         let mut gone = std::mem::take(&mut self.abandoned);
         while self.retained.len() > self.keep {
             gone.extend(self.retained.pop_first());

@@ -259,7 +259,7 @@ fn a_final_commit_that_nobody_answers_fails_the_attempt() {
     machine.on_complete_written(at(30), 1);
     assert_eq!(machine.next_due_ms(), Some(1_030));
     assert!(fails(&machine.on_time(at(1_030))));
-    let restored = Some(Restored { checkpoint: 1, finished: true });
+    let restored = Some(Restored { checkpoint: 1, finished: true, origin: None });
     let decisions = machine.on_attempt_started(at(2_000), 2, BTreeSet::from([0]), restored).unwrap();
     assert_eq!(decisions, [D::NotifyCommit { id: 1 }], "the restored end is only committed");
     assert_eq!(machine.on_time(at(2_500)), []);
@@ -285,25 +285,48 @@ fn drain_waits_for_the_end_of_input() {
 }
 
 #[test]
-fn a_savepoint_is_neither_subsumed_nor_retired_nor_committed_behind_a_newer_one() {
+fn a_savepoint_is_not_subsumed_and_commits_nothing_behind_a_newer_one() {
     let mut machine = started();
     let savepoint = D::Trigger { id: 1, kind: CheckpointKind::Savepoint };
-    assert_eq!(machine.request_savepoint(at(10)), [savepoint]);
+    assert_eq!(machine.request_savepoint(at(10), 7), [savepoint]);
     machine.on_time(at(100));
     parts(&mut machine, 110, 2);
     assert_eq!(machine.on_complete_written(at(120), 2), [D::NotifyCommit { id: 2 }]);
     parts(&mut machine, 130, 1);
-    assert_eq!(machine.on_complete_written(at(140), 1), [], "2 has committed what 1 would");
+    let answer = D::SavepointComplete { request: 7, id: 1 };
+    let written = machine.on_complete_written(at(140), 1);
+    assert_eq!(written, [answer, D::Retire { id: 1 }], "2 has committed what 1 would");
     assert_eq!(machine.retained(), &BTreeSet::from([2]));
 }
 
 #[test]
-fn a_failed_savepoint_does_not_count_and_none_is_taken_at_the_end() {
+fn a_failed_savepoint_does_not_count_and_at_the_end_the_final_checkpoint_serves() {
     let mut machine = started_with(CheckpointConfig { tolerable_failed_checkpoints: 0, ..config() });
-    machine.request_savepoint(at(10));
-    assert!(!fails(&machine.on_part_failed(at(20), 1, 0, 1, "no")));
+    machine.request_savepoint(at(10), 1);
+    let failed = machine.on_part_failed(at(20), 1, 0, 1, "no");
+    assert!(!fails(&failed));
+    assert!(failed.iter().any(|decision| matches!(decision, D::SavepointFailed { request: 1, .. })));
     machine.on_input_ended(at(30), 1);
-    assert!(matches!(machine.request_savepoint(at(40))[..], [D::DeclineSavepoint { .. }]));
+    assert_eq!(machine.request_savepoint(at(40), 2), []);
+    assert_eq!(machine.request_final_savepoint(3), []);
+    parts(&mut machine, 50, 2);
+    let done = machine.on_complete_written(at(60), 2);
+    for request in [3, 2] {
+        assert!(done.contains(&D::SavepointComplete { request, id: 2 }), "{done:?}");
+    }
+    assert!(matches!(machine.request_savepoint(at(70), 4)[..], [D::SavepointFailed { request: 4, .. }]));
+    assert!(matches!(machine.request_final_savepoint(5)[..], [D::SavepointFailed { request: 5, .. }]));
+}
+
+#[test]
+fn a_savepoint_that_was_under_way_when_the_job_failed_is_answered() {
+    let mut machine = started_with(CheckpointConfig { max_concurrent: 1, ..config() });
+    machine.request_savepoint(at(10), 1);
+    assert_eq!(machine.request_savepoint(at(11), 2), [], "one at a time");
+    let ended = machine.on_attempt_ended(1);
+    assert!(matches!(ended[0], D::SavepointFailed { request: 1, .. }), "{ended:?}");
+    let next = machine.on_attempt_started(at(20), 2, BTreeSet::from([0, 1]), None).unwrap();
+    assert_eq!(next, [D::Trigger { id: 2, kind: CheckpointKind::Savepoint }], "who waited is served");
 }
 
 #[test]
@@ -315,7 +338,7 @@ fn an_open_write_outlives_its_attempt_and_is_committed_by_the_next() {
     machine.on_attempt_ended(1);
     assert_eq!(machine.in_flight(), [1], "2 is given up, the outcome of 1 is open");
     assert_eq!(machine.on_complete_written(at(220), 1), [D::DiscardParts { id: 2 }]);
-    let restored = Some(Restored { checkpoint: 1, finished: false });
+    let restored = Some(Restored { checkpoint: 1, finished: false, origin: None });
     let decisions = machine.on_attempt_started(at(300), 2, BTreeSet::from([0]), restored).unwrap();
     assert_eq!(decisions, [D::NotifyCommit { id: 1 }]);
     assert_eq!(machine.on_time(at(400)), [trigger(3)], "numbers go on");
@@ -326,7 +349,7 @@ fn what_was_passed_over_at_a_restore_is_removed_once_there_is_something_newer() 
     let on_storage = BTreeSet::from([4, 5]);
     let roomy = CheckpointConfig { num_retained: 3, ..config() };
     let mut machine = CheckpointCoordinator::new(roomy, "logs", 128, on_storage, 1).unwrap();
-    let restored = Some(Restored { checkpoint: 4, finished: false });
+    let restored = Some(Restored { checkpoint: 4, finished: false, origin: None });
     machine.on_attempt_started(at(0), 1, BTreeSet::from([0, 1]), restored).unwrap();
     assert_eq!(machine.retained(), &BTreeSet::from([4]));
     assert_eq!(machine.on_time(at(100)), [trigger(6)]);

@@ -10,12 +10,11 @@ use super::shell::Event;
 use super::status::JobStatus;
 use crate::accumulators::AccumulatorResults;
 use crate::graph::Job;
-use crate::worker::Restored;
+use crate::supervisor::RestoreFrom;
 use eddyline_core::{Error, Result};
 use eddyline_mesh::{ControlConfig, ControlLink, ControlListener, Mesh, MeshConfig, Secret};
 use eddyline_protocol::{
-    AttemptId, Envelope, FromWorker, Manifest, ProcessExit, ProcessIndex, ProgressReport, ToWorker, Verdict,
-    fence,
+    AttemptId, Envelope, FromWorker, ProcessExit, ProcessIndex, ProgressReport, ToWorker, Verdict, fence,
 };
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -31,6 +30,7 @@ const PROCESS: &str = "EDDYLINE_PROCESS";
 const ATTEMPT: &str = "EDDYLINE_ATTEMPT";
 const SECRET: &str = "EDDYLINE_SECRET";
 const SUPERVISOR: &str = "EDDYLINE_SUPERVISOR_PROCESS";
+const PARALLELISM: &str = "EDDYLINE_PARALLELISM";
 
 /// Exit code of a worker process whose job failed; the failure itself was reported.
 const EXIT_FAILED: i32 = 70;
@@ -44,6 +44,8 @@ pub(crate) struct Children {
     progress: Arc<Mutex<BTreeMap<ProcessIndex, ProgressReport>>>,
     listeners: Listeners,
     accepting: Arc<AtomicBool>,
+    /// Workers of the attempt, over all processes: what the arguments say may be out of date.
+    parallelism: u32,
     job: String,
     attempt: AttemptId,
 }
@@ -85,7 +87,7 @@ impl Children {
         job: &Arc<Job>,
         options: &JobOptions,
         attempt: AttemptId,
-        restore: Option<&Manifest>,
+        restore: Option<RestoreFrom<'_>>,
         events: Sender<Event>,
     ) -> Result<Self> {
         let secret = match &options.secret {
@@ -113,6 +115,7 @@ impl Children {
             progress: talk.progress.clone(),
             listeners: talk.listeners.clone(),
             accepting: talk.accepting.clone(),
+            parallelism: options.workers * options.processes,
             job: job.graph.name.clone(),
             attempt,
         };
@@ -125,7 +128,8 @@ impl Children {
             process: 0,
             message: ToWorker::Start {
                 attempt,
-                restore: restore.map(|manifest| Box::new(manifest.clone())),
+                restore: restore.map(|restore| Box::new(restore.manifest.clone())),
+                restore_path: restore.and_then(|restore| restore.path.map(str::to_owned)),
                 addresses: Vec::new(),
                 workers_per_process: options.workers,
             },
@@ -150,6 +154,7 @@ impl Children {
             .env(PROCESS, process.to_string())
             .env(ATTEMPT, self.attempt.to_string())
             .env(SUPERVISOR, std::process::id().to_string())
+            .env(PARALLELISM, self.parallelism.to_string())
             // A terminal sends Ctrl-C to the whole group: the supervisor stops the job, so its processes must live.
             .process_group(0)
             .stdin(Stdio::null());
@@ -289,6 +294,12 @@ pub(crate) fn is_worker_process() -> bool {
     std::env::var_os(CONTROL).is_some()
 }
 
+/// How many workers the attempt has that this process was started for, over all processes; none if it is no worker
+/// process. A job that was rescaled has another number than its arguments say.
+pub fn parallelism_of_worker_process() -> Option<u32> {
+    if is_worker_process() { std::env::var(PARALLELISM).ok()?.parse().ok() } else { None }
+}
+
 /// The life of a worker process.
 pub(crate) fn work_and_exit(job: &Arc<Job>, options: &JobOptions) -> ! {
     silence_network_threads();
@@ -367,7 +378,7 @@ fn work(job: &Arc<Job>, options: &JobOptions) -> Result<i32> {
     let envelope = |message| Envelope { job: name.clone(), attempt, process, message };
     link.send(&envelope(FromWorker::Hello { process, address }))?;
     let Some(start) = link.recv::<Envelope<ToWorker>>()? else { return Ok(EXIT_ORPHANED) };
-    let ToWorker::Start { restore, addresses, workers_per_process, .. } = start.message else {
+    let ToWorker::Start { restore, restore_path, addresses, workers_per_process, .. } = start.message else {
         return Err(Error::internal("the supervisor said something before it said start"));
     };
     let mut mesh = MeshConfig::new(name.clone(), attempt, process as usize, addresses, secret);
@@ -377,7 +388,8 @@ fn work(job: &Arc<Job>, options: &JobOptions) -> Result<i32> {
     let store = options.store(&name)?;
     let restored = match (restore, &store) {
         (Some(manifest), Some(store)) => {
-            Some(Restored { manifest: Arc::from(manifest), reader: store.clone() })
+            let from = RestoreFrom { manifest: &manifest, path: restore_path.as_deref() };
+            Some(from.open(store, &options.places())?)
         }
         _ => None,
     };

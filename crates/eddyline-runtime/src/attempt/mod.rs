@@ -5,23 +5,31 @@
 //! the copies connect to the supervisor (see [`spawn`](self)).
 
 mod children;
+pub mod control;
 mod live_state;
 mod options;
 mod part_io;
+mod places;
 mod process;
+mod requests;
+mod rescale;
+mod savepoints;
 mod shell;
 mod status;
 mod storage;
 
-pub use options::JobOptions;
+pub use children::parallelism_of_worker_process;
+pub use options::{JobOptions, Rescaler};
 pub use status::{JobState, JobStatus};
 
 use crate::accumulators::JobAccumulator;
 use crate::graph::Job;
 use crate::supervisor::{JobOutcome, Supervisor, SupervisorConfig};
+use control::Endpoint;
 use eddyline_core::{Error, ErrorKind, Result};
 use eddyline_protocol::{AttemptConfig, StopMode};
 use live_state::LiveState;
+use places::Places;
 use shell::{Event, ProcessShell};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -49,7 +57,16 @@ pub struct JobHandle {
     events: Sender<Event>,
     status: Arc<Mutex<JobStatus>>,
     live: LiveState,
+    place: Arc<Place>,
     supervisor: JoinHandle<Result<JobReport>>,
+}
+
+/// Where a job keeps what it keeps.
+struct Place {
+    job: String,
+    places: Places,
+    checkpoint_dir: Option<String>,
+    savepoint_dir: Option<String>,
 }
 
 /// What can be told to a job from anywhere, also from signal handlers' threads.
@@ -58,6 +75,7 @@ pub struct JobControl {
     events: Sender<Event>,
     status: Arc<Mutex<JobStatus>>,
     live: LiveState,
+    place: Arc<Place>,
 }
 
 impl JobControl {
@@ -113,7 +131,12 @@ impl JobHandle {
 
     /// Something to control the job with, from anywhere.
     pub fn control(&self) -> JobControl {
-        JobControl { events: self.events.clone(), status: self.status.clone(), live: self.live.clone() }
+        JobControl {
+            events: self.events.clone(),
+            status: self.status.clone(),
+            live: self.live.clone(),
+            place: self.place.clone(),
+        }
     }
 
     /// What is known of the job now.
@@ -165,21 +188,27 @@ pub fn start(job: Job, options: JobOptions) -> Result<JobHandle> {
         children::work_and_exit(&job, &options);
     }
     let store = options.store(&job.graph.name)?;
-    let config = SupervisorConfig {
-        checkpoints: options.checkpoints.clone(),
-        attempts: options.attempts.clone().unwrap_or_else(|| AttemptConfig::for_processes(options.processes)),
-        restart: options.restart_strategy(),
-        restore: options.restore_request(&job),
-        workers_per_process: options.workers,
-    };
-    let supervisor = Supervisor::new(config)?;
+    let supervisor = Supervisor::new(supervisor_config(&options, &job))?;
     let (events, receiver) = channel();
     let status = Arc::new(Mutex::new(JobStatus::default()));
     if options.handle_signals {
         shell::stop_on_signals(&events, options.checkpoint_dir.is_some())?;
     }
+    let place = Arc::new(Place {
+        job: job.graph.name.clone(),
+        places: options.places(),
+        checkpoint_dir: options.checkpoint_location(),
+        savepoint_dir: options.savepoint_dir.clone(),
+    });
     let status_at_end = status.clone();
     let live = LiveState::new(job.graph.name.clone(), store.clone());
+    let control = JobControl {
+        events: events.clone(),
+        status: status.clone(),
+        live: live.clone(),
+        place: place.clone(),
+    };
+    let endpoint = open_door(&options, control);
     let shell = ProcessShell::new(job, options, store, live.pins(), events.clone(), status.clone())?;
     let thread = std::thread::Builder::new()
         .name("eddyline:supervisor".into())
@@ -191,10 +220,41 @@ pub fn start(job: Job, options: JobOptions) -> Result<JobHandle> {
                 Err(error) if error.kind() == ErrorKind::Cancelled => JobState::Cancelled,
                 Err(_) => JobState::Failed,
             };
-            outcome.map(|_| JobReport { status: status.clone() })
+            let report = status.clone();
+            drop(status);
+            drop(receiver);
+            if let Some(endpoint) = endpoint {
+                endpoint.close();
+            }
+            outcome.map(|_| JobReport { status: report })
         })
         .map_err(|error| Error::internal(format!("cannot start the supervisor thread: {error}")))?;
-    Ok(JobHandle { events, status, live, supervisor: thread })
+    Ok(JobHandle { events, status, live, place, supervisor: thread })
+}
+
+/// Opens the door of a job that keeps checkpoints. One that cannot be opened is no reason not to run.
+fn open_door(options: &JobOptions, control: JobControl) -> Option<Endpoint> {
+    let directory = options.control_dir.as_ref().filter(|_| options.checkpoint_dir.is_some())?;
+    let job = control.place.job.clone();
+    match Endpoint::open(directory, &job, control) {
+        Ok(endpoint) => Some(endpoint),
+        Err(error) => {
+            tracing::warn!("`eddyline job` cannot reach this job\n{}", error.report());
+            None
+        }
+    }
+}
+
+/// What a supervisor is told about `job`.
+pub(crate) fn supervisor_config(options: &JobOptions, job: &Job) -> SupervisorConfig {
+    SupervisorConfig {
+        checkpoints: options.checkpoints.clone(),
+        attempts: options.attempts.clone().unwrap_or_else(|| AttemptConfig::for_processes(options.processes)),
+        restart: options.restart_strategy(),
+        restore: options.restore_request(job),
+        snapshot: options.restore_from.clone(),
+        workers_per_process: options.workers,
+    }
 }
 
 fn outcome_of(outcome: &JobOutcome, status: JobStatus) -> Result<JobReport> {

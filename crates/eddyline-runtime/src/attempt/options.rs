@@ -1,17 +1,35 @@
 //! How a job is to be run.
 
+use super::places::Places;
 use crate::graph::Job;
 use crate::services::Services;
 use crate::shared::Limits;
+use crate::supervisor::SnapshotToRestore;
 use crate::worker::{Restored, WorkerConfig};
 use eddyline_core::{Clock, Error, Result, SystemClock};
 use eddyline_mesh::{Secret, TlsMode};
 use eddyline_protocol::{AttemptConfig, CheckpointConfig, DropState, RestartStrategy, RestoreRequest};
-use eddyline_state::{CheckpointStore, FileSystem, LocalFileSystem};
+use eddyline_state::{CheckpointStore, FileObjects, FileSystem, LocalFileSystem};
+use eddyline_storage::{Location, StorageSettings};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Makes a job anew for another number of workers.
+pub trait Rescaler: Send + Sync {
+    /// Whether the job could run with so many workers, over all processes.
+    ///
+    /// # Errors
+    /// Why it could not.
+    fn check(&self, parallelism: u32) -> Result<()>;
+
+    /// The job for so many workers. Called when the job does not run.
+    ///
+    /// # Errors
+    /// As [`Rescaler::check`].
+    fn build(&self, parallelism: u32) -> Result<Job>;
+}
 
 /// How a job is to be run.
 #[derive(Clone)]
@@ -26,10 +44,26 @@ pub struct JobOptions {
     pub secret: Option<Secret>,
     /// Whether connections are encrypted.
     pub tls: TlsMode,
-    /// Where checkpoints are kept; none: nowhere, and a failure ends the job.
+    /// Where checkpoints are kept, a directory or a URL (`s3://…`, `hdfs://…`); none: nowhere, and a failure ends the
+    /// job.
     pub checkpoint_dir: Option<PathBuf>,
-    /// The storage of the checkpoints.
+    /// Where savepoints are written if nobody says where.
+    pub savepoint_dir: Option<String>,
+    /// The files in which checkpoints are kept, unless their place is a URL.
     pub file_system: Arc<dyn FileSystem>,
+    /// What remote storage has to be told.
+    pub storage: StorageSettings,
+    /// Whether the parts of checkpoints are compressed.
+    pub compresses_snapshots: bool,
+    /// Where copies of the parts written on this machine are kept, so that a restart here need not read them from far
+    /// away; none: nowhere.
+    pub local_backup: Option<PathBuf>,
+    /// A savepoint, or a kept checkpoint, to start from.
+    pub restore_from: Option<SnapshotToRestore>,
+    /// Where a job that keeps checkpoints can be spoken to by `eddyline job`; none: nowhere.
+    pub control_dir: Option<PathBuf>,
+    /// Makes the job anew for another number of workers; none: it cannot be rescaled while it runs.
+    pub rescaler: Option<Arc<dyn Rescaler>>,
     /// When checkpoints are taken.
     pub checkpoints: CheckpointConfig,
     /// What happens after a failure; none: restarts by default if checkpoints are kept, else not.
@@ -72,7 +106,14 @@ impl Default for JobOptions {
             secret: None,
             tls: TlsMode::Auto,
             checkpoint_dir: None,
+            savepoint_dir: None,
             file_system: Arc::new(LocalFileSystem),
+            storage: StorageSettings::default(),
+            compresses_snapshots: false,
+            local_backup: None,
+            restore_from: None,
+            control_dir: None,
+            rescaler: None,
             checkpoints: CheckpointConfig::default(),
             restart: None,
             allow_non_restored_state: false,
@@ -114,6 +155,14 @@ impl JobOptions {
             return Err(Error::config("less than 1 MiB of memory cannot work")
                 .with_hint("raise taskmanager.memory.process.size"));
         }
+        if self.processes > 1
+            && let Some(root) = self.checkpoint_location()
+            && !Location::parse(&root)?.is_shared()
+        {
+            return Err(Error::config("several processes cannot keep checkpoints in the memory of one")
+                .with_detail(root)
+                .with_hint("give a directory, or a URL that all processes can reach"));
+        }
         if self.batch_rows == 0 {
             return Err(Error::config("batches need at least one row"));
         }
@@ -124,9 +173,25 @@ impl JobOptions {
         match &self.checkpoint_dir {
             None => Ok(None),
             Some(root) => {
-                CheckpointStore::new(self.file_system.clone(), root, job).map(|store| Some(Arc::new(store)))
+                let storage = self.places().open(&root.to_string_lossy())?;
+                let owner = format!("process {} at {}", std::process::id(), self.clock.wall_micros());
+                let mut store =
+                    CheckpointStore::on(storage, job)?.owned_by(owner).compressing(self.compresses_snapshots);
+                if let Some(nearby) = &self.local_backup {
+                    store = store.with_copies(Arc::new(FileObjects::new(self.file_system.clone(), nearby)));
+                }
+                Ok(Some(Arc::new(store)))
             }
         }
+    }
+
+    /// Where checkpoints are kept, as text.
+    pub(crate) fn checkpoint_location(&self) -> Option<String> {
+        self.checkpoint_dir.as_ref().map(|root| root.to_string_lossy().into_owned())
+    }
+
+    pub(crate) fn places(&self) -> Places {
+        Places { files: self.file_system.clone(), settings: self.storage.clone() }
     }
 
     pub(crate) fn restart_strategy(&self) -> RestartStrategy {

@@ -3,19 +3,23 @@
 use super::children::Children;
 use super::live_state::Pins;
 use super::options::JobOptions;
+use super::places::SavepointTarget;
 use super::process::{HeartbeatStop, ProcessHandle, ProcessSpec, heartbeat};
+use super::rescale::Rescale;
+use super::savepoints::{Reply, Savepoints, with_held};
 use super::status::{JobState, JobStatus};
 use super::storage::{StorageThread, candidates};
 use super::{JobReport, outcome_of, process};
 use crate::graph::Job;
-use crate::supervisor::{JobLife, Notice, Shell, Supervisor};
+use crate::supervisor::{JobLife, Notice, RestoreFrom, Shell, Supervisor};
 use crate::worker::Restored;
 use eddyline_core::{Error, Result};
 use eddyline_protocol::{
     AttemptId, Candidate, CheckpointId, Envelope, FromWorker, Manifest, Moment, ProcessExit, ProcessIndex,
-    StopMode, ToWorker,
+    SavepointRequest, StopMode, ToWorker,
 };
 use eddyline_state::CheckpointStore;
+use eddyline_storage::Location;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -27,6 +31,11 @@ pub(crate) enum Event {
     Exit(AttemptId, ProcessIndex, ProcessExit),
     Completed(CheckpointId, Result<()>),
     Stop(StopMode),
+    Savepoint(SavepointTarget, Reply<String>),
+    StopWithSavepoint(StopMode, SavepointTarget, Reply<String>),
+    /// A copy of a checkpoint has ended.
+    SavepointWritten(SavepointRequest, Result<String>),
+    Rescale(u32, Reply<()>),
     /// A signal: the first stops the job, the second ends it.
     Interrupt(StopMode),
     Cancel,
@@ -47,8 +56,8 @@ enum Processes {
 
 /// Threads, processes and files.
 pub(crate) struct ProcessShell {
-    job: Arc<Job>,
-    options: JobOptions,
+    pub(super) job: Arc<Job>,
+    pub(super) options: JobOptions,
     store: Option<Arc<CheckpointStore>>,
     storage: Option<StorageThread>,
     events: Sender<Event>,
@@ -57,8 +66,17 @@ pub(crate) struct ProcessShell {
     /// The newest attempt that this supervisor has claimed; 0 before the first.
     attempts_here: AttemptId,
     checkpoints: u64,
+    last_checkpoint: Option<CheckpointId>,
     jitter_state: u64,
     progress: Progress,
+    savepoints: Option<Savepoints>,
+    pub(super) rescale: Rescale,
+    /// Ctrl-C was pressed.
+    interrupted: bool,
+    /// Checkpoints are near enough to be read twice: by this thread to choose a good one, and by the workers.
+    is_near: bool,
+    /// The last attempt has not run: it may be what it was started from that is damaged.
+    unproven: bool,
 }
 
 /// When the job last got on.
@@ -79,9 +97,12 @@ impl ProcessShell {
         status: Arc<Mutex<JobStatus>>,
     ) -> Result<Self> {
         let storage = match &store {
-            Some(store) => Some(StorageThread::start(store.clone(), pins, events.clone())?),
+            Some(store) => Some(StorageThread::start(store.clone(), pins, options.places(), events.clone())?),
             None => None,
         };
+        let savepoints = store.as_ref().map(|store| Savepoints::new(store.clone(), events.clone()));
+        let root = options.checkpoint_location();
+        let is_near = !root.is_some_and(|root| Location::parse(&root).is_ok_and(|place| place.is_remote()));
         let jitter_state = options.clock.wall_micros() ^ u64::from(std::process::id());
         Ok(ProcessShell {
             job,
@@ -93,8 +114,14 @@ impl ProcessShell {
             processes: Processes::None,
             attempts_here: 0,
             checkpoints: 0,
+            last_checkpoint: None,
             jitter_state,
             progress: Progress::default(),
+            savepoints,
+            rescale: Rescale::default(),
+            interrupted: false,
+            is_near,
+            unproven: false,
         })
     }
 
@@ -106,48 +133,108 @@ impl ProcessShell {
     ) -> Result<JobReport> {
         let at = self.now();
         supervisor.start(at, &mut self);
-        let mut interrupted = false;
-        while supervisor.outcome().is_none() {
-            let now_ms = self.options.clock.monotonic_micros() / 1_000;
-            let wait = supervisor.next_due_ms().map_or(LOOK_AROUND, |due| {
-                Duration::from_millis(due.saturating_sub(now_ms)).min(LOOK_AROUND)
-            });
-            let event = match events.recv_timeout(wait) {
-                Ok(event) => Some(event),
-                Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => {
-                    return Err(Error::internal("the supervisor lost all its connections"));
+        loop {
+            while supervisor.outcome().is_none() {
+                let event = self.next_event(&supervisor, events)?;
+                let at = self.now();
+                if let Some(event) = event {
+                    self.on_event(at, event, &mut supervisor);
                 }
-            };
-            let at = self.now();
-            match event {
-                Some(Event::Message(envelope)) => supervisor.on_message(at, &envelope, &mut self),
-                Some(Event::Exit(attempt, process, exit)) => {
-                    supervisor.on_exit(at, (attempt, process), &exit, &mut self);
-                }
-                Some(Event::Completed(id, outcome)) => {
-                    supervisor.on_complete_outcome(at, id, outcome, &mut self)
-                }
-                Some(Event::Stop(mode)) => supervisor.stop(at, mode, &mut self),
-                Some(Event::Interrupt(mode)) if !interrupted => {
-                    interrupted = true;
-                    tracing::info!("stopping; press Ctrl-C again to end at once");
-                    supervisor.stop(at, mode, &mut self);
-                }
-                Some(Event::Interrupt(_) | Event::Cancel) => supervisor.cancel(at, &mut self),
-                None => {}
+                supervisor.on_time(at, &mut self);
+                self.unproven &= !supervisor.attempt_is_running();
+                self.update_status(&supervisor, at.now_ms);
+                // Whoever asks for the status upon the answer sees the new one.
+                self.tell_rescaled(&supervisor);
             }
-            supervisor.on_time(at, &mut self);
-            self.update_status(&supervisor, at.now_ms);
+            match self.next_after_rescale(&supervisor)? {
+                Some(next) => supervisor = next,
+                None => break,
+            }
+            let at = self.now();
+            supervisor.start(at, &mut self);
         }
         self.update_status(&supervisor, 0);
         if let Processes::There(children) = &mut self.processes {
             children.end();
         }
+        self.finish_savepoints(events);
+        if let Some(storage) = self.storage.take() {
+            storage.finish();
+        }
         let status = self.status.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match supervisor.outcome() {
             Some(outcome) => outcome_of(outcome, status),
             None => Err(Error::internal("the job ended without an outcome")),
+        }
+    }
+
+    fn next_event(&self, supervisor: &Supervisor, events: &Receiver<Event>) -> Result<Option<Event>> {
+        let now_ms = self.options.clock.monotonic_micros() / 1_000;
+        let wait = supervisor
+            .next_due_ms()
+            .map_or(LOOK_AROUND, |due| Duration::from_millis(due.saturating_sub(now_ms)).min(LOOK_AROUND));
+        match events.recv_timeout(wait) {
+            Ok(event) => Ok(Some(event)),
+            Err(RecvTimeoutError::Timeout) => Ok(None),
+            Err(RecvTimeoutError::Disconnected) => {
+                Err(Error::internal("the supervisor lost all its connections"))
+            }
+        }
+    }
+
+    fn on_event(&mut self, at: Moment, event: Event, supervisor: &mut Supervisor) {
+        match event {
+            Event::Message(envelope) => supervisor.on_message(at, &envelope, self),
+            Event::Exit(attempt, process, exit) => supervisor.on_exit(at, (attempt, process), &exit, self),
+            Event::Completed(id, outcome) => supervisor.on_complete_outcome(at, id, outcome, self),
+            Event::Stop(mode) => {
+                self.stops();
+                supervisor.stop(at, mode, self);
+            }
+            Event::Interrupt(mode) if !self.interrupted => {
+                self.interrupted = true;
+                self.stops();
+                tracing::info!("stopping; press Ctrl-C again to end at once");
+                supervisor.stop(at, mode, self);
+            }
+            Event::Interrupt(_) | Event::Cancel => {
+                self.stops();
+                supervisor.cancel(at, self);
+            }
+            Event::Savepoint(target, reply) => {
+                if let Some(request) = self.ask_savepoint(target, reply) {
+                    supervisor.request_savepoint(at, request, self);
+                }
+            }
+            Event::StopWithSavepoint(mode, target, reply) => {
+                self.stops();
+                if let Some(request) = self.ask_savepoint(target, reply) {
+                    supervisor.stop_with_savepoint(at, mode, request, self);
+                }
+            }
+            Event::SavepointWritten(request, path) => {
+                if let Some(savepoints) = &mut self.savepoints {
+                    savepoints.written(request, path);
+                }
+            }
+            Event::Rescale(parallelism, reply) => self.rescale(at, parallelism, reply, supervisor),
+        }
+    }
+
+    fn ask_savepoint(&mut self, target: SavepointTarget, reply: Reply<String>) -> Option<SavepointRequest> {
+        self.savepoints.as_mut().map(|savepoints| savepoints.ask(target, reply))
+    }
+
+    /// Waits for the copies that are under way; nobody else gets one.
+    fn finish_savepoints(&mut self, events: &Receiver<Event>) {
+        let Some(savepoints) = &mut self.savepoints else { return };
+        savepoints.refuse_all();
+        while savepoints.is_copying() {
+            match events.recv() {
+                Ok(Event::SavepointWritten(request, path)) => savepoints.written(request, path),
+                Ok(_) => {}
+                Err(_) => return,
+            }
         }
     }
 
@@ -160,6 +247,7 @@ impl ProcessShell {
 
     fn update_status(&mut self, supervisor: &Supervisor, now_ms: u64) {
         let state = match supervisor.life() {
+            JobLife::Created if matches!(self.rescale, Rescale::Starting(_)) => JobState::Restarting,
             JobLife::Created => JobState::Created,
             JobLife::Running => JobState::Running,
             JobLife::Restarting => JobState::Restarting,
@@ -180,6 +268,8 @@ impl ProcessShell {
         status.attempt = supervisor.attempt().unwrap_or_default();
         status.restarts = supervisor.restarts();
         status.checkpoints = self.checkpoints;
+        status.last_checkpoint = self.last_checkpoint;
+        status.parallelism = self.options.workers * self.options.processes;
         self.watch_progress(&status, now_ms);
         *self.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
     }
@@ -269,20 +359,20 @@ impl Shell for ProcessShell {
     }
 
     fn candidates(&mut self) -> Result<Vec<Candidate>> {
-        self.store.as_ref().map_or(Ok(Vec::new()), |store| candidates(store))
+        let thoroughly = self.is_near || self.unproven;
+        self.store.as_ref().map_or(Ok(Vec::new()), |store| candidates(store, thoroughly))
     }
 
     fn first_free_checkpoint(&mut self) -> Result<CheckpointId> {
         self.store.as_ref().map_or(Ok(1), |store| store.next_checkpoint())
     }
 
-    fn spawn_attempt(&mut self, attempt: AttemptId, restore: Option<&Manifest>) -> Result<()> {
+    fn spawn_attempt(&mut self, attempt: AttemptId, restore: Option<RestoreFrom<'_>>) -> Result<()> {
         self.processes = Processes::None;
+        self.unproven = true;
         if self.options.processes == 1 {
             let restored = match (restore, &self.store) {
-                (Some(manifest), Some(store)) => {
-                    Some(Restored { manifest: Arc::new(manifest.clone()), reader: store.clone() })
-                }
+                (Some(restore), Some(store)) => Some(restore.open(store, &self.options.places())?),
                 _ => None,
             };
             self.spawn_here(attempt, restored)
@@ -290,6 +380,28 @@ impl Shell for ProcessShell {
             let children = Children::start(&self.job, &self.options, attempt, restore, self.events.clone())?;
             self.processes = Processes::There(children);
             Ok(())
+        }
+    }
+
+    fn open_snapshot(&mut self, path: &str) -> Result<Manifest> {
+        let snapshot = self.options.places().snapshot(path)?;
+        // Workers check what they read; there is nothing older to fall back to.
+        snapshot.segments.check(&snapshot.manifest)?;
+        Ok(snapshot.manifest)
+    }
+
+    fn delete_claimed(&mut self, path: &str) {
+        if let Some(storage) = &self.storage {
+            storage.dispose(path);
+        }
+    }
+
+    fn answer_savepoint(&mut self, request: SavepointRequest, outcome: Result<CheckpointId, String>) {
+        if let Err(reason) = &outcome {
+            tracing::warn!("no savepoint was taken: {reason}");
+        }
+        if let Some(savepoints) = &mut self.savepoints {
+            savepoints.answer(request, outcome);
         }
     }
 
@@ -324,7 +436,7 @@ impl Shell for ProcessShell {
 
     fn retire(&mut self, keep: &[CheckpointId]) {
         if let Some(storage) = &self.storage {
-            storage.retire(keep);
+            storage.retire(&with_held(keep, self.savepoints.as_ref()));
         }
     }
 
@@ -343,6 +455,7 @@ impl Shell for ProcessShell {
             Notice::Warning(text) => tracing::warn!("{text}"),
             Notice::CheckpointComplete(id) => {
                 self.checkpoints += 1;
+                self.last_checkpoint = Some(id);
                 tracing::debug!("checkpoint {id} is complete");
             }
         }

@@ -114,6 +114,10 @@ pub struct JobStatus {
     pub restarts: u32,
     /// Checkpoints completed by this supervisor.
     pub checkpoints: u64,
+    /// The newest of them.
+    pub last_checkpoint: Option<u64>,
+    /// Workers of the newest attempt, over all processes.
+    pub parallelism: u32,
     /// Records read by sources in this attempt.
     pub records_in: u64,
     /// Records given to sinks in this attempt.

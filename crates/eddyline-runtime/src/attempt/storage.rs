@@ -1,27 +1,40 @@
 //! The supervisor's work on checkpoint storage, on a thread of its own.
 
 use super::live_state::Pins;
+use super::places::Places;
 use super::shell::Event;
 use eddyline_core::{Error, Result};
 use eddyline_protocol::{Candidate, CheckpointId, Finding, Manifest};
-use eddyline_state::CheckpointStore;
+use eddyline_state::{CheckpointStore, dispose_savepoint};
+use eddyline_storage::split;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
 
 enum Task {
     Complete(Box<Manifest>),
     Retire(Vec<CheckpointId>),
+    /// Delete a savepoint that was claimed.
+    Dispose(String),
 }
 
 /// Does what may take its time: completing and retiring checkpoints, in the order asked for.
-pub(crate) struct StorageThread(Sender<Task>);
+pub(crate) struct StorageThread {
+    tasks: Sender<Task>,
+    thread: JoinHandle<()>,
+}
 
 impl StorageThread {
     /// # Errors
     /// If no thread can be started.
-    pub(crate) fn start(store: Arc<CheckpointStore>, pins: Arc<Pins>, events: Sender<Event>) -> Result<Self> {
+    pub(crate) fn start(
+        store: Arc<CheckpointStore>,
+        pins: Arc<Pins>,
+        places: Places,
+        events: Sender<Event>,
+    ) -> Result<Self> {
         let (sender, tasks) = channel();
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("eddyline:storage".into())
             .spawn(move || {
                 while let Ok(task) = tasks.recv() {
@@ -37,33 +50,64 @@ impl StorageThread {
                                 tracing::warn!("old checkpoints could not be deleted: {error}");
                             }
                         }
+                        Task::Dispose(path) => dispose(&places, &path),
                     }
                 }
             })
             .map_err(|error| Error::internal(format!("cannot start the storage thread: {error}")))?;
-        Ok(StorageThread(sender))
+        Ok(StorageThread { tasks: sender, thread })
+    }
+
+    /// Returns when all that was asked for is done.
+    pub(crate) fn finish(self) {
+        drop(self.tasks);
+        // It has nothing to say that was not said before.
+        let _ = self.thread.join();
     }
 
     pub(crate) fn complete(&self, manifest: Box<Manifest>) {
-        let _ = self.0.send(Task::Complete(manifest));
+        let _ = self.tasks.send(Task::Complete(manifest));
+    }
+
+    pub(crate) fn dispose(&self, path: &str) {
+        let _ = self.tasks.send(Task::Dispose(path.to_owned()));
     }
 
     pub(crate) fn retire(&self, keep: &[CheckpointId]) {
-        let _ = self.0.send(Task::Retire(keep.to_vec()));
+        let _ = self.tasks.send(Task::Retire(keep.to_vec()));
     }
 }
 
-/// The complete checkpoints of a job; the newest ones are read and verified until a good one is found.
+/// Deletes a savepoint that the job has claimed, unless that was done before.
+fn dispose(places: &Places, path: &str) {
+    let outcome = split(path).and_then(|(above, name)| {
+        let storage = places.open(&above)?;
+        match storage.list(&name)?.is_empty() {
+            true => Ok(0),
+            false => dispose_savepoint(storage.as_ref(), &name),
+        }
+    });
+    match outcome {
+        Ok(0) => {}
+        Ok(_) => {
+            tracing::info!("{path} is deleted: the job has claimed it and has checkpoints of its own now")
+        }
+        Err(error) => tracing::warn!("{path} was claimed and could not be deleted: {}", error.report()),
+    }
+}
+
+/// The complete checkpoints of a job; the newest ones are verified until a good one is found: `thoroughly` by reading
+/// all of it, else by looking whether all files are there and long enough.
 ///
 /// # Errors
 /// If the storage cannot be listed.
-pub(crate) fn candidates(store: &CheckpointStore) -> Result<Vec<Candidate>> {
+pub(crate) fn candidates(store: &CheckpointStore, thoroughly: bool) -> Result<Vec<Candidate>> {
     let mut found_good = false;
     let mut candidates = Vec::new();
     for checkpoint in store.complete_checkpoints()?.into_iter().rev() {
         let finding = store.read_manifest(checkpoint).and_then(|manifest| {
             if !found_good {
-                store.verify(&manifest)?;
+                if thoroughly { store.verify(&manifest)? } else { store.check_files(&manifest)? }
             }
             Ok(Finding::Good(Box::new(manifest)))
         });

@@ -6,15 +6,18 @@
 //! drive the same supervisor.
 
 mod life;
+mod restore;
+mod savepoints;
 
 pub use life::JobLife;
+pub use restore::SnapshotToRestore;
 
 use eddyline_core::{Error, ErrorKind, Result};
 use eddyline_protocol::{
     AttemptConfig, AttemptDecision, AttemptId, Candidate, CheckpointConfig, CheckpointCoordinator,
     CheckpointDecision, CheckpointId, Envelope, FailureReport, FromWorker, JobMaster, Manifest, Moment,
-    ProcessExit, ProcessIndex, RestartStrategy, RestoreRequest, Restored, StopMode, ToWorker, Verdict,
-    WorkerIndex, choose_restore, fence,
+    ProcessExit, ProcessIndex, RestartStrategy, RestoreRequest, Restored, SavepointRequest, StopMode,
+    ToWorker, Verdict, WorkerIndex, fence,
 };
 use std::collections::{BTreeSet, VecDeque};
 
@@ -29,6 +32,8 @@ pub struct SupervisorConfig {
     pub restart: RestartStrategy,
     /// What a checkpoint has to fit to.
     pub restore: RestoreRequest,
+    /// What the job is to start from, if not from its own newest checkpoint.
+    pub snapshot: Option<SnapshotToRestore>,
     /// Worker threads of each process.
     pub workers_per_process: u32,
 }
@@ -42,6 +47,15 @@ pub enum Notice {
     Warning(String),
     /// A checkpoint is durable and committed.
     CheckpointComplete(CheckpointId),
+}
+
+/// What an attempt starts from.
+#[derive(Debug, Clone, Copy)]
+pub struct RestoreFrom<'a> {
+    /// What it says.
+    pub manifest: &'a Manifest,
+    /// Where it is, if it is not one of the job's own checkpoints: then nothing of it may be referred to later.
+    pub path: Option<&'a str>,
 }
 
 /// What the supervisor does to the world.
@@ -68,7 +82,20 @@ pub trait Shell {
     ///
     /// # Errors
     /// If nothing could be started.
-    fn spawn_attempt(&mut self, attempt: AttemptId, restore: Option<&Manifest>) -> Result<()>;
+    fn spawn_attempt(&mut self, attempt: AttemptId, restore: Option<RestoreFrom<'_>>) -> Result<()>;
+
+    /// Reads the savepoint or kept checkpoint at `path`, and verifies it.
+    ///
+    /// # Errors
+    /// If there is none, or it is damaged.
+    fn open_snapshot(&mut self, path: &str) -> Result<Manifest>;
+
+    /// Deletes the savepoint at `path`, which the job has claimed and does not need any more, if it is still there.
+    fn delete_claimed(&mut self, path: &str);
+
+    /// Answers who asked for a savepoint: copies the complete checkpoint, which is not retired before that has ended, or
+    /// says why there will be none.
+    fn answer_savepoint(&mut self, request: SavepointRequest, outcome: Result<CheckpointId, String>);
 
     /// Sends a message to all processes of an attempt.
     fn send(&mut self, attempt: AttemptId, message: ToWorker);
@@ -112,6 +139,8 @@ pub struct Supervisor {
     master: JobMaster,
     coordinator: Option<CheckpointCoordinator>,
     restored: Option<Restored>,
+    /// A savepoint that the job owns and still needs.
+    claimed: Option<String>,
     outcome: Option<JobOutcome>,
     running: Option<AttemptId>,
     /// An attempt has run.
@@ -145,6 +174,7 @@ impl Supervisor {
             master,
             coordinator: None,
             restored: None,
+            claimed: None,
             outcome: None,
             running: None,
             has_run: false,
@@ -286,15 +316,6 @@ impl Supervisor {
         self.carry_out(at, shell);
     }
 
-    /// Somebody asks for a savepoint: a checkpoint out of turn, which is kept.
-    pub fn request_savepoint(&mut self, at: Moment, shell: &mut dyn Shell) {
-        if let Some(coordinator) = &mut self.coordinator {
-            let decisions = coordinator.request_savepoint(at);
-            self.add_checkpoint(decisions);
-            self.carry_out(at, shell);
-        }
-    }
-
     /// The job is to stop cleanly. Asking again while it stops ends it at once.
     pub fn stop(&mut self, at: Moment, mode: StopMode, shell: &mut dyn Shell) {
         let decisions = self.master.on_stop_requested(mode);
@@ -404,60 +425,12 @@ impl Supervisor {
         self.outcome = Some(JobOutcome::Failed(Box::new(report)));
     }
 
-    /// Chooses what to restore and starts the processes.
-    fn spawn(&mut self, at: Moment, attempt: AttemptId, shell: &mut dyn Shell) -> Result<()> {
-        self.input_ended_early = false;
-        self.settle_open_write(at, shell);
-        let candidates = shell.candidates()?;
-        let dropped = &self.config.restore.drop_state;
-        if dropped.before.is_none() && !dropped.uids.is_empty() {
-            // What this job keeps from now on is not what somebody wanted to be rid of.
-            self.config.restore.drop_state.before = Some(shell.first_free_checkpoint()?);
-        }
-        let choice = choose_restore(&self.config.restore, &candidates)?;
-        for notice in &choice.notices {
-            shell.notice(Notice::Warning(notice.to_string()));
-        }
-        if self.coordinator.is_none() {
-            let on_storage: BTreeSet<CheckpointId> =
-                candidates.iter().map(|found| found.checkpoint).collect();
-            self.coordinator = Some(CheckpointCoordinator::new(
-                self.config.checkpoints.clone(),
-                self.config.restore.job.clone(),
-                self.config.restore.max_parallelism,
-                on_storage,
-                shell.first_free_checkpoint()?,
-            )?);
-        }
-        self.restored = choice
-            .restore
-            .as_ref()
-            .map(|manifest| Restored { checkpoint: manifest.checkpoint, finished: manifest.finished });
-        if let Some(restored) = &self.restored {
-            let id = restored.checkpoint;
-            shell.notice(Notice::Info(format!("attempt {attempt} starts from checkpoint {id}")));
-        }
-        shell.spawn_attempt(attempt, choice.restore.as_deref())
-    }
-
-    /// A write of COMPLETE that was open when its attempt ended has to be known before anything is restored.
-    fn settle_open_write(&mut self, at: Moment, shell: &mut dyn Shell) {
-        let Some(coordinator) = &mut self.coordinator else { return };
-        let Some(writing) = coordinator.writing() else { return };
-        let decisions = if shell.is_complete(writing) {
-            coordinator.on_complete_written(at, writing)
-        } else {
-            coordinator.on_complete_failed(at, writing, "its attempt ended before it was written")
-        };
-        self.add_checkpoint(decisions);
-    }
-
     fn attempt_running(&mut self, at: Moment, attempt: AttemptId) {
         self.running = Some(attempt);
         self.has_run = true;
         let workers: BTreeSet<WorkerIndex> =
             (0..self.config.attempts.processes * self.config.workers_per_process).collect();
-        let restored = self.restored;
+        let restored = self.restored.clone();
         let Some(coordinator) = &mut self.coordinator else { return };
         match coordinator.on_attempt_started(at, attempt, workers, restored) {
             Ok(mut decisions) => {
@@ -487,6 +460,7 @@ impl Supervisor {
             }
             CheckpointDecision::NotifyCommit { id } => {
                 shell.notice(Notice::CheckpointComplete(id));
+                self.let_go_of_claimed(id, shell);
                 shell.send(attempt, ToWorker::Commit { checkpoint: id });
             }
             CheckpointDecision::Abort { id, reason } => {
@@ -500,8 +474,9 @@ impl Supervisor {
                     shell.retire(&keep);
                 }
             }
-            CheckpointDecision::DeclineSavepoint { reason } => {
-                shell.notice(Notice::Warning(format!("no savepoint was taken: {reason}")));
+            CheckpointDecision::SavepointComplete { request, id } => shell.answer_savepoint(request, Ok(id)),
+            CheckpointDecision::SavepointFailed { request, reason } => {
+                shell.answer_savepoint(request, Err(reason));
             }
             CheckpointDecision::FailAttempt { reason } => {
                 let error = Error::storage(reason)

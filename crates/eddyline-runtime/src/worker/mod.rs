@@ -33,6 +33,8 @@ pub struct Restored {
     pub manifest: Arc<Manifest>,
     /// Reads its segments.
     pub reader: Arc<dyn SegmentReader>,
+    /// Whether it is none of the job's own checkpoints: the first checkpoint then refers to nothing before it.
+    pub foreign: bool,
 }
 
 /// All a worker has to know of its attempt.
@@ -152,6 +154,9 @@ impl WorkerRun {
             finished: false,
         };
         if let Some(restored) = &config.restored {
+            if restored.foreign {
+                run.shared.snapshots.borrow_mut().start_afresh();
+            }
             // The commit of the restored checkpoint may have been cut short: repeat it before anything else.
             run.commit(restored.manifest.checkpoint)?;
         }

@@ -77,7 +77,8 @@ impl SimulatedAttempt {
         let network = NetworkConfig { seed: world.fork().number(), ..scenario.network };
         let cluster = Cluster::new(count, network)?;
         let reader = Arc::new(world.store.clone());
-        let restored = restore.map(|manifest| Restored { manifest: Arc::new(manifest.clone()), reader });
+        let restored =
+            restore.map(|manifest| Restored { manifest: Arc::new(manifest.clone()), reader, foreign: false });
         let config = WorkerConfig {
             job: world.job.clone(),
             attempt: number,

@@ -79,6 +79,10 @@ impl FileSystem for Disk {
         self.note("rename to", to, self.files.rename(from, to))
     }
 
+    fn publish(&self, from: &Path, to: &Path) -> Result<bool> {
+        self.note("publish", to, self.files.publish(from, to))
+    }
+
     fn list(&self, directory: &Path) -> Result<Vec<DirectoryEntry>> {
         self.files.list(directory)
     }

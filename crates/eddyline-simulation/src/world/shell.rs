@@ -3,9 +3,9 @@
 use super::World;
 use super::attempt::SimulatedAttempt;
 use super::control::Post;
-use eddyline_core::Result;
-use eddyline_protocol::{AttemptId, Candidate, CheckpointId, Finding, Manifest, ToWorker};
-use eddyline_runtime::supervisor::{Notice, Shell};
+use eddyline_core::{Error, Result};
+use eddyline_protocol::{AttemptId, Candidate, CheckpointId, Finding, Manifest, SavepointRequest, ToWorker};
+use eddyline_runtime::supervisor::{Notice, RestoreFrom, Shell};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -115,7 +115,8 @@ impl Shell for SimulatedShell {
         self.world.store.next_checkpoint()
     }
 
-    fn spawn_attempt(&mut self, attempt: AttemptId, restore: Option<&Manifest>) -> Result<()> {
+    fn spawn_attempt(&mut self, attempt: AttemptId, restore: Option<RestoreFrom<'_>>) -> Result<()> {
+        let restore = restore.map(|restore| restore.manifest);
         self.world.counts.borrow_mut().attempts += 1;
         let from = restore.map(|manifest| (manifest.checkpoint, manifest.tick, manifest.finished));
         self.world.trace.note(&format!("attempt {attempt} restores {from:?}"));
@@ -123,6 +124,18 @@ impl Shell for SimulatedShell {
             SimulatedAttempt::new(&self.world, (attempt, self.processes), restore, self.post.clone())?;
         self.attempts.borrow_mut().push(spawned);
         Ok(())
+    }
+
+    fn open_snapshot(&mut self, path: &str) -> Result<Manifest> {
+        Err(Error::config("a simulation restores its own checkpoints only").with_detail(path))
+    }
+
+    fn delete_claimed(&mut self, path: &str) {
+        self.world.trace.note(&format!("{path} is not needed any more"));
+    }
+
+    fn answer_savepoint(&mut self, request: SavepointRequest, outcome: Result<CheckpointId, String>) {
+        self.world.trace.note(&format!("savepoint {request}: {outcome:?}"));
     }
 
     fn send(&mut self, attempt: AttemptId, message: ToWorker) {

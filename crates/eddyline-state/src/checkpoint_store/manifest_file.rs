@@ -1,9 +1,8 @@
 //! The content of `COMPLETE`: a line of JSON and a line with its checksum.
 
 use eddyline_core::{Error, Result};
-use eddyline_protocol::{CheckpointId, MANIFEST_FORMAT, Manifest};
+use eddyline_protocol::{CheckpointId, MANIFEST_FORMAT, MANIFEST_FORMAT_OLDEST, Manifest};
 use serde::Deserialize;
-use std::path::Path;
 
 const CHECKSUM_PREFIX: &str = "crc32:";
 
@@ -21,12 +20,15 @@ pub(super) fn encode(manifest: &Manifest) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-pub(super) fn decode(bytes: &[u8], path: &Path, job: &str, checkpoint: CheckpointId) -> Result<Manifest> {
-    let damaged = |what: &str| {
-        Error::state(format!("the checkpoint is damaged: its manifest {what}"))
-            .with_detail(path.display().to_string())
-            .with_hint("restore from an older checkpoint")
-    };
+fn damaged(what: &str, place: &str) -> Error {
+    Error::state(format!("the checkpoint is damaged: its manifest {what}"))
+        .with_detail(place)
+        .with_hint("restore from an older checkpoint")
+}
+
+/// Reads a manifest, whosever it is. `place` is where it was found, for messages.
+pub(super) fn decode(bytes: &[u8], place: &str) -> Result<Manifest> {
+    let damaged = |what: &str| damaged(what, place);
     let text = std::str::from_utf8(bytes).map_err(|_| damaged("is not text"))?;
     let (json, checksum) = text
         .strip_suffix('\n')
@@ -38,26 +40,36 @@ pub(super) fn decode(bytes: &[u8], path: &Path, job: &str, checkpoint: Checkpoin
     }
     let preamble: Preamble =
         serde_json::from_str(json).map_err(|error| damaged(&format!("is no manifest: {error}")))?;
-    if preamble.format != MANIFEST_FORMAT {
+    if !(MANIFEST_FORMAT_OLDEST..=MANIFEST_FORMAT).contains(&preamble.format) {
         return Err(Error::state(format!(
             "the checkpoint has format {}, which is unknown here",
             preamble.format
         ))
-        .with_detail(format!("{}; this version reads format {MANIFEST_FORMAT}", path.display()))
+        .with_detail(format!(
+            "{place}; this version reads formats {MANIFEST_FORMAT_OLDEST} to {MANIFEST_FORMAT}"
+        ))
         .with_hint("restore it with the version of Eddyline that wrote it, or a newer one"));
     }
-    let manifest: Manifest =
-        serde_json::from_str(json).map_err(|error| damaged(&format!("is no manifest: {error}")))?;
+    serde_json::from_str(json).map_err(|error| damaged(&format!("is no manifest: {error}")))
+}
+
+/// Checks that a manifest is the one that was looked for.
+pub(super) fn check(
+    manifest: Manifest,
+    place: &str,
+    job: &str,
+    checkpoint: CheckpointId,
+) -> Result<Manifest> {
     if manifest.job != job {
         return Err(Error::state(format!(
             "the checkpoint belongs to job `{}`, not to job `{job}`",
             manifest.job
         ))
-        .with_detail(path.display().to_string())
+        .with_detail(place)
         .with_hint("give the checkpoint directory of this job, or run the job under the other name"));
     }
     if manifest.checkpoint != checkpoint {
-        return Err(damaged(&format!("is that of checkpoint {}", manifest.checkpoint)));
+        return Err(damaged(&format!("is that of checkpoint {}", manifest.checkpoint), place));
     }
     Ok(manifest)
 }

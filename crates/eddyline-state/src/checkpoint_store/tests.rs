@@ -1,31 +1,33 @@
 //! Tests of the store: atomicity, fencing, damage.
 
 use super::*;
-use crate::storage::{CrashOutcome, FaultPlan, MemoryFileSystem};
+use crate::storage::WritableFile;
+use crate::storage::{CrashOutcome, FaultPlan, FileSystem, MemoryFileSystem};
 use crate::{KeyedTable, ManagedState, PartWriter, RestoreSource};
 use eddyline_core::{Data, ErrorKind, KeyGroupRange};
-use eddyline_protocol::{MANIFEST_FORMAT, OperatorManifest};
+use eddyline_protocol::{MANIFEST_FORMAT, ManifestKind, OperatorManifest};
+use std::path::Path;
 
 const RANGE: KeyGroupRange = KeyGroupRange { start: 0, end: 4 };
 
-struct Job {
-    files: MemoryFileSystem,
-    store: CheckpointStore,
-    table: KeyedTable<u64, u64>,
+pub(super) struct Job {
+    pub(super) files: MemoryFileSystem,
+    pub(super) store: CheckpointStore,
+    pub(super) table: KeyedTable<u64, u64>,
 }
 
 impl Job {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let files = MemoryFileSystem::new();
         let store = CheckpointStore::new(Arc::new(files.clone()), "/checkpoints", "job").unwrap();
         Job { files, store, table: KeyedTable::new("table", RANGE, 4) }
     }
 
-    fn set(&mut self, key: u64, value: u64) {
+    pub(super) fn set(&mut self, key: u64, value: u64) {
         self.table.insert(key.stable_hash(), key, value);
     }
 
-    fn checkpoint(&mut self, id: CheckpointId, attempt: AttemptId) -> Result<Manifest> {
+    pub(super) fn checkpoint(&mut self, id: CheckpointId, attempt: AttemptId) -> Result<Manifest> {
         self.table.freeze(false);
         let mut part = PartWriter::new(self.store.part_path(id, attempt, 0));
         while !self.table.write_frozen(100, &mut part)? {}
@@ -46,6 +48,8 @@ impl Job {
             completed_at_ms: 5,
             max_parallelism: 4,
             finished: false,
+            kind: ManifestKind::Checkpoint,
+            origin: None,
             operators: vec![OperatorManifest { uid: "op".into(), states: vec![state] }],
         };
         self.store.write_complete(&manifest)?;
@@ -58,6 +62,32 @@ impl Job {
         table.restore(&mut RestoreSource::new(Arc::new(self.store.clone()), &manifest, "op", 0, 1))?;
         Ok(table.get(key.stable_hash(), &key).copied())
     }
+}
+
+/// Files of the job that are no manifest, no claim, and that no manifest names.
+fn orphans(job: &Job) -> Vec<String> {
+    let named: Vec<String> = job
+        .store
+        .complete_checkpoints()
+        .unwrap()
+        .into_iter()
+        .flat_map(|id| {
+            segments(&job.store.read_manifest(id).unwrap())
+                .map(|segment| segment.file.clone())
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    let mut orphans = Vec::new();
+    for directory in job.files.list(Path::new("/checkpoints/job")).unwrap() {
+        let below = job.files.list(&Path::new("/checkpoints/job").join(&directory.name)).unwrap();
+        for name in below.into_iter().map(|entry| format!("{}/{}", directory.name, entry.name)) {
+            let is_claim = name.starts_with("attempts/attempt-") && !name.contains("in-work");
+            if !is_claim && !name.ends_with("/COMPLETE") && !named.contains(&name) {
+                orphans.push(name);
+            }
+        }
+    }
+    orphans
 }
 
 fn hint(error: &Error) -> &str {
@@ -164,6 +194,10 @@ impl FileSystem for Claiming {
         self.step();
         self.inner.rename(from, to)
     }
+    fn publish(&self, from: &Path, to: &Path) -> Result<bool> {
+        self.step();
+        self.inner.publish(from, to)
+    }
     fn list(&self, directory: &Path) -> Result<Vec<crate::DirectoryEntry>> {
         self.step();
         self.inner.list(directory)
@@ -196,7 +230,7 @@ fn a_fence_between_the_checks_prevents_the_commit() {
         let mut job = Job::new();
         let attempt = job.store.claim_attempt().unwrap();
         let files = Claiming { inner: job.files.clone(), claim_before: claim_before.into() };
-        job.store.files = Arc::new(files);
+        job.store = CheckpointStore::new(Arc::new(files), "/checkpoints", "job").unwrap();
         job.set(1, 1);
         let completed = job.checkpoint(1, attempt);
         let newer = CheckpointStore::new(Arc::new(job.files.clone()), "/checkpoints", "job").unwrap();
@@ -218,6 +252,7 @@ fn whenever_it_crashes_what_is_complete_is_whole() {
     {
         for stop in 0.. {
             let mut job = Job::new();
+            job.store = job.store.owned_by("a supervisor");
             let attempt = job.store.claim_attempt().unwrap();
             (0..50).for_each(|key| job.set(key, 1));
             job.checkpoint(1, attempt).unwrap();
@@ -240,6 +275,7 @@ fn whenever_it_crashes_what_is_complete_is_whole() {
             let next = job.store.claim_attempt().unwrap();
             assert!(next > attempt);
             job.store.sweep_orphans(next).unwrap();
+            assert_eq!(orphans(&job), Vec::<String>::new(), "at {stop}, {outcome:?}");
             assert_eq!(job.value_in(newest, 1).unwrap(), Some(newest));
             if newest == 1 {
                 lost += 1
@@ -299,8 +335,9 @@ fn every_damaged_byte_is_noticed() {
     let attempt = job.store.claim_attempt().unwrap();
     (0..5).for_each(|key| job.set(key, 1));
     let manifest = job.checkpoint(1, attempt).unwrap();
-    let complete = job.store.checkpoint_directory(1).join(COMPLETE);
-    let part = job.store.directory.join(job.store.part_path(1, attempt, 0));
+    let directory = Path::new("/checkpoints/job");
+    let complete = directory.join("checkpoint-0000000001").join(COMPLETE);
+    let part = directory.join(job.store.part_path(1, attempt, 0));
     for path in [&complete, &part] {
         let length = job.files.length(path).unwrap();
         for offset in 0..length {
@@ -334,9 +371,11 @@ fn manifests_of_others_are_refused() {
     let mut job = Job::new();
     let attempt = job.store.claim_attempt().unwrap();
     let manifest = job.checkpoint(1, attempt).unwrap();
-    let path = Path::new("COMPLETE");
+    let path = "COMPLETE";
     let read = |manifest: &Manifest| {
-        manifest_file::decode(&manifest_file::encode(manifest).unwrap(), path, "job", 1).unwrap_err()
+        let bytes = manifest_file::encode(manifest).unwrap();
+        let decoded = manifest_file::decode(&bytes, path);
+        decoded.and_then(|manifest| manifest_file::check(manifest, path, "job", 1)).unwrap_err()
     };
     let other = read(&Manifest { job: "other".into(), ..manifest.clone() });
     assert!(other.message().contains("`other`, not to job `job`"), "{}", other.report());
@@ -346,6 +385,6 @@ fn manifests_of_others_are_refused() {
     assert!(job.store.read_manifest(9).unwrap_err().report().contains("complete are: [1]"));
     assert!(CheckpointStore::new(Arc::new(job.files.clone()), "/", "../up").is_err());
     for file in ["../x", "/etc/passwd", "", "a/../../b"] {
-        assert!(job.store.resolve(file).is_err(), "{file}");
+        assert!(job.store.segments.resolve(file).is_err(), "{file}");
     }
 }

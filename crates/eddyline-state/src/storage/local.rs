@@ -94,6 +94,15 @@ impl FileSystem for LocalFileSystem {
         fs::rename(from, to).map_err(|error| failed("rename file", from, &error))
     }
 
+    fn publish(&self, from: &Path, to: &Path) -> Result<bool> {
+        // A second link fails if the name is taken, which no rename of POSIX does.
+        match fs::hard_link(from, to) {
+            Ok(()) => self.remove(from).map(|()| true),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(failed("give file its name", from, &error)),
+        }
+    }
+
     fn list(&self, directory: &Path) -> Result<Vec<DirectoryEntry>> {
         let unreadable = |error: io::Error| failed("list directory", directory, &error);
         let mut entries = Vec::new();

@@ -330,6 +330,13 @@ impl FileSystem for MemoryFileSystem {
         Ok(())
     }
 
+    fn publish(&self, from: &Path, to: &Path) -> Result<bool> {
+        if self.exists(to)? {
+            return Ok(false);
+        }
+        self.rename(from, to).map(|()| true)
+    }
+
     fn list(&self, directory: &Path) -> Result<Vec<DirectoryEntry>> {
         let disk = self.lock();
         disk.check_running(directory)?;

@@ -4,7 +4,9 @@ use crate::managed::ManagedState;
 use crate::part::PartWriter;
 use crate::restore::{RestoreSource, SegmentReader};
 use eddyline_core::{Error, Result};
-use eddyline_protocol::{MANIFEST_FORMAT, Manifest, OperatorManifest, SegmentRef, StateManifest};
+use eddyline_protocol::{
+    MANIFEST_FORMAT, Manifest, ManifestKind, OperatorManifest, SegmentRef, StateManifest,
+};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -71,6 +73,8 @@ pub fn manifest(states: Vec<StateManifest>, max_parallelism: u32) -> Manifest {
         completed_at_ms: 0,
         max_parallelism,
         finished: false,
+        kind: ManifestKind::Checkpoint,
+        origin: None,
         operators: states
             .into_iter()
             .map(|state| OperatorManifest { uid: "op".into(), states: vec![state] })

@@ -3,6 +3,7 @@
 use super::Options;
 use super::values::closest;
 use eddyline_core::{Error, Result};
+use eddyline_runtime::attempt::control;
 
 /// Options with a short way to say them, and the long one.
 const SHORT: &[(&str, &str)] = &[
@@ -18,6 +19,7 @@ const SHORT: &[(&str, &str)] = &[
 pub(super) fn parse(arguments: impl Iterator<Item = String>) -> Result<Options> {
     let mut options = Options::default();
     options.runtime.handle_signals = true;
+    options.runtime.control_dir = Some(control::default_directory());
     let mut arguments = arguments.peekable();
     while let Some(argument) = arguments.next() {
         if argument == "--" {

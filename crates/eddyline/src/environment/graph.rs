@@ -4,12 +4,12 @@
 //! (forward, or rebalanced if the parallelisms differ) is known only when everybody has said how parallel they are.
 
 use super::Options;
+use super::recipe::Recipe;
 use crate::watermark::alignment::AlignmentGroups;
 use eddyline_core::batch::DecodeRows;
 use eddyline_core::{Error, Result};
-use eddyline_runtime::graph::{Job, JobBuilder, JobGraph, NodeHandle, NodeKind, Partitioning};
-use eddyline_runtime::partition::{self, PartitionerFactory};
-use std::collections::BTreeMap;
+use eddyline_runtime::graph::{JobBuilder, NodeHandle, Partitioning};
+use eddyline_runtime::partition::PartitionerFactory;
 
 /// How records get from one node to another; open means: as is best.
 #[derive(Clone)]
@@ -23,11 +23,11 @@ pub(crate) enum Route {
 }
 
 #[derive(Clone)]
-struct NotedEdge {
-    from: (NodeHandle, usize),
-    to: (NodeHandle, usize),
-    route: Route,
-    decode: DecodeRows,
+pub(super) struct NotedEdge {
+    pub(super) from: (NodeHandle, usize),
+    pub(super) to: (NodeHandle, usize),
+    pub(super) route: Route,
+    pub(super) decode: DecodeRows,
 }
 
 /// Most instances an operator can have: the greatest number of key groups.
@@ -89,20 +89,11 @@ impl GraphBuilder {
         self.aligned.push((group, node));
     }
 
-    fn check_parallelism(&self, options: &Options) -> Result<()> {
-        let workers = options.parallelism;
-        match self.nodes.graph().nodes.iter().find(|node| node.parallelism > workers) {
-            None => Ok(()),
-            Some(node) => Err(Error::config(format!(
-                "operator `{}` wants {} instances, but the job has {workers} workers",
-                node.name, node.parallelism
-            ))
-            .with_hint("run the job with more workers (-p), or lower the operator's parallelism")),
-        }
-    }
-
-    /// The finished job.
-    pub(crate) fn build(&self, name: &str, options: &Options) -> Result<Job> {
+    /// What the finished description says, for any number of workers.
+    ///
+    /// # Errors
+    /// Of kind `Config` for the first thing that cannot work.
+    pub(crate) fn recipe(&self, name: &str, options: &Options) -> Result<Recipe> {
         if let Some(problem) = &self.problem {
             return Err(problem.clone());
         }
@@ -112,44 +103,10 @@ impl GraphBuilder {
             )
             .with_hint("run it in one process, or write to a sink that others can read"));
         }
-        self.check_parallelism(options)?;
-        let mut builder = self.nodes.clone();
-        builder.set_name(name);
-        builder.set_max_parallelism(options.max_parallelism);
-        for edge in &self.edges {
-            let parallelism = |node: NodeHandle| {
-                let chosen = builder.graph().nodes[node.0].parallelism;
-                if chosen == 0 { options.parallelism } else { chosen }
-            };
-            let (partitioning, partitioner) = match &edge.route {
-                Route::Open if parallelism(edge.from.0) != parallelism(edge.to.0) => {
-                    (Partitioning::Rebalance, Some(partition::rebalance()))
-                }
-                Route::Open | Route::Forward => (Partitioning::Forward, None),
-                Route::By(partitioning, partitioner) => (*partitioning, Some(partitioner.clone())),
-            };
-            builder.connect(edge.from, edge.to, partitioning, partitioner, edge.decode);
-        }
-        // 0 and the number of workers mean the same, but only equal numbers can forward and fuse.
-        for node in 0..builder.graph().nodes.len() {
-            let node = builder.node_mut(NodeHandle(node));
-            if node.parallelism == options.parallelism {
-                node.parallelism = 0;
-            }
-        }
-        // Fusing changes the numbers of nodes, but it never fuses a source, so sources keep their order.
-        let described = sources_of(builder.graph());
-        let job = builder.build()?;
-        let built: BTreeMap<usize, usize> = described.into_iter().zip(sources_of(&job.graph)).collect();
-        let mut groups: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-        for (group, source) in &self.aligned {
-            groups.entry(group.clone()).or_default().extend(built.get(&source.0));
-        }
-        self.groups.fill(groups);
-        Ok(job)
+        let mut nodes = self.nodes.clone();
+        nodes.set_name(name);
+        nodes.set_max_parallelism(options.max_parallelism);
+        let (edges, aligned) = (self.edges.clone(), self.aligned.clone());
+        Ok(Recipe { nodes, edges, groups: self.groups.clone(), aligned })
     }
-}
-
-fn sources_of(graph: &JobGraph) -> Vec<usize> {
-    graph.nodes.iter().filter(|node| node.kind == NodeKind::Source).map(|node| node.id).collect()
 }

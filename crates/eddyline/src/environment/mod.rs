@@ -6,6 +6,7 @@ mod cached_file;
 mod graph;
 mod options;
 mod parameters;
+mod recipe;
 mod runtime_mode;
 mod values;
 
@@ -20,7 +21,7 @@ use crate::source::{CollectionSource, DataGenerator, SourceOperator, SourceSetti
 use crate::stream::DataStream;
 use crate::watermark::WatermarkStrategy;
 use eddyline_core::{Clock, Data, EventTime, Result};
-use eddyline_runtime::attempt::{JobHandle, JobOptions, JobReport};
+use eddyline_runtime::attempt::{JobHandle, JobOptions, JobReport, Rescaler, parallelism_of_worker_process};
 use eddyline_runtime::graph::{Job, JobGraph, NodeSpec};
 use std::cell::{Ref, RefCell, RefMut};
 use std::rc::Rc;
@@ -276,10 +277,15 @@ impl Environment {
     /// # Errors
     /// Of kind `Config`: for the first thing in the description that cannot work, and for options that cannot.
     pub fn build(&self, name: &str) -> Result<(Job, JobOptions)> {
-        let options = self.options.borrow();
+        let mut options = self.options.borrow().clone();
+        if let Some(parallelism) = parallelism_of_worker_process() {
+            options.parallelism = parallelism;
+        }
         let mut runtime = options.for_runtime()?;
         runtime.services.insert(Arc::new(self.parameters()?));
-        let job = self.builder.borrow().build(name, &options)?;
+        let recipe = self.builder.borrow().recipe(name, &options)?;
+        let job = recipe.build(options.parallelism)?;
+        runtime.rescaler = Some(Arc::new(recipe));
         let collects = job.graph.nodes.iter().any(|node| node.holds_input);
         let is_batch = options.runtime_mode.is_batch(|| self.builder.borrow().all_bounded());
         if collects {

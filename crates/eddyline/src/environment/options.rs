@@ -5,6 +5,8 @@ use super::values::{boolean, bytes, closest, duration, millis, number};
 use eddyline_core::{Error, Result};
 use eddyline_protocol::{AttemptConfig, CheckpointConfig, RestartStrategy};
 use eddyline_runtime::attempt::JobOptions;
+use eddyline_runtime::supervisor::SnapshotToRestore;
+use eddyline_storage::Location;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
@@ -29,6 +31,11 @@ pub struct Options {
     /// Where operators on bounded data keep what does not fit in memory; empty: the system's directory for temporary
     /// files.
     pub tmp_dirs: Vec<std::path::PathBuf>,
+    /// Whether copies of what is written of state are kept on this machine.
+    pub local_backup: bool,
+    /// Where such copies are kept; none: below the first of `tmp_dirs`.
+    pub local_backup_dir: Option<std::path::PathBuf>,
+    claims: bool,
     restart_options: BTreeMap<String, String>,
 }
 
@@ -45,6 +52,9 @@ impl Default for Options {
             runtime,
             runtime_mode: RuntimeMode::default(),
             tmp_dirs: Vec::new(),
+            local_backup: false,
+            local_backup_dir: None,
+            claims: false,
             restart_options: BTreeMap::new(),
         }
     }
@@ -77,9 +87,19 @@ const ENTRIES: &[OptionEntry] = entries! {
     "execution.runtime-mode", "`STREAMING`, `BATCH` (final results only) or `AUTOMATIC` (STREAMING)",
         |options, key, value| options.runtime_mode = RuntimeMode::parse(key, value)?;
     "execution.checkpointing.interval", "from checkpoint to checkpoint; 0: the final one only (10 s)",
-        |options, key, value| options.runtime.checkpoints.interval_ms = Some(millis(key, value)?);
-    "execution.checkpointing.dir", "directory of the checkpoints (none kept)",
-        |options, _key, value| options.runtime.checkpoint_dir = Some(path(value));
+        |options, key, value| options.runtime.checkpoints.interval_ms = Some(millis(key, value)?).filter(|ms| *ms > 0);
+    "execution.checkpointing.dir", "directory of the checkpoints, a path or a URL (none kept)",
+        |options, key, value| options.runtime.checkpoint_dir = Some(location(key, value)?.into());
+    "state.checkpoints.dir", "the same as `execution.checkpointing.dir`",
+        |options, key, value| options.runtime.checkpoint_dir = Some(location(key, value)?.into());
+    "execution.checkpointing.savepoint-dir", "directory of savepoints, a path or a URL, if nobody says where (none)",
+        |options, key, value| options.runtime.savepoint_dir = Some(location(key, value)?);
+    "execution.checkpointing.snapshot-compression", "compress what is written of state (false)",
+        |options, key, value| options.runtime.compresses_snapshots = boolean(key, value)?;
+    "execution.checkpointing.local-backup.enabled", "keep a copy on this machine, for quick restarts (false)",
+        |options, key, value| options.local_backup = boolean(key, value)?;
+    "execution.checkpointing.local-backup.dirs", "where such copies are kept (below `io.tmp.dirs`)",
+        |options, _key, value| options.local_backup_dir = list(value).first().map(|directory| path(directory));
     "execution.checkpointing.min-pause", "from the end of a checkpoint to the next (0)",
         |options, key, value| options.runtime.checkpoints.min_pause_ms = millis(key, value)?;
     "execution.checkpointing.timeout", "after which a checkpoint is given up (10 min)",
@@ -90,6 +110,12 @@ const ENTRIES: &[OptionEntry] = entries! {
         |options, key, value| options.runtime.checkpoints.tolerable_failed_checkpoints = number(key, value)?;
     "execution.checkpointing.num-retained", "complete checkpoints that are kept (1)",
         |options, key, value| options.runtime.checkpoints.num_retained = number(key, value)?;
+    "execution.state-recovery.path", "savepoint or kept checkpoint to start from (the job's newest checkpoint)",
+        |options, key, value| options.set_restore_path(location(key, value)?);
+    "execution.savepoint.path", "the same as `execution.state-recovery.path`",
+        |options, key, value| options.set_restore_path(location(key, value)?);
+    "execution.state-recovery.claim-mode", "`NO_CLAIM`, or `CLAIM`: the job deletes it when it can (NO_CLAIM)",
+        |options, key, value| options.claims = claim_mode(key, value)?;
     "execution.state-recovery.ignore-unclaimed-state", "drop state that no operator takes (false)",
         |options, key, value| options.runtime.allow_non_restored_state = boolean(key, value)?;
     "execution.state-recovery.drop-state", "uids of operators whose state is dropped at the start, separated by commas (none)",
@@ -104,6 +130,20 @@ const ENTRIES: &[OptionEntry] = entries! {
         |options, key, value| options.runtime.memory_bytes = bytes(key, value)?;
     "io.tmp.dirs", "where bounded data goes that does not fit in memory, separated by commas (the system's)",
         |options, _key, value| options.tmp_dirs = list(value).iter().map(|directory| path(directory)).collect();
+    "s3.endpoint", "address of an S3 server that is not Amazon's (none)",
+        |options, _key, value| options.runtime.storage.s3_endpoint = Some(value.trim().to_owned());
+    "s3.access-key", "access key of S3 (from the environment)",
+        |options, _key, value| options.runtime.storage.s3_access_key = Some(value.to_owned());
+    "s3.secret-key", "secret key of S3 (from the environment)",
+        |options, _key, value| options.runtime.storage.s3_secret_key = Some(value.to_owned());
+    "s3.region", "region of S3 (from the environment, us-east-1)",
+        |options, _key, value| options.runtime.storage.s3_region = Some(value.trim().to_owned());
+    "s3.path.style.access", "the bucket is in the path, not in the host's name (true)",
+        |options, key, value| options.runtime.storage.s3_path_style = Some(boolean(key, value)?);
+    "eddyline.storage.retry-timeout", "how long requests to remote storage are repeated (1 min)",
+        |options, key, value| options.runtime.storage.retry_timeout = duration(key, value)?;
+    "eddyline.control-dir", "where `eddyline job` finds the job; empty: nowhere (the user's run-time directory)",
+        |options, _key, value| options.runtime.control_dir = Some(path(value)).filter(|path| !path.as_os_str().is_empty());
     "eddyline.processes", "processes of the job (1)",
         |options, key, value| options.runtime.processes = number(key, value)?;
     "eddyline.addresses", "where the processes listen, separated by commas (loopback)",
@@ -120,6 +160,23 @@ const ENTRIES: &[OptionEntry] = entries! {
 };
 
 const RESTART_PREFIX: &str = "restart-strategy.";
+
+/// A path or URL, looked at before anything starts.
+fn location(key: &str, text: &str) -> Result<String> {
+    let text = text.trim();
+    let text = text.strip_prefix("file://").filter(|path| path.starts_with('/')).unwrap_or(text);
+    Location::parse(text).map_err(|error| error.with_detail(format!("option `{key}`")))?;
+    Ok(text.to_owned())
+}
+
+fn claim_mode(key: &str, text: &str) -> Result<bool> {
+    match text.trim() {
+        "NO_CLAIM" => Ok(false),
+        "CLAIM" => Ok(true),
+        other => Err(Error::config(format!("option `{key}` cannot be `{other}`"))
+            .with_hint("give `NO_CLAIM` (the savepoint stays yours) or `CLAIM` (the job owns it)")),
+    }
+}
 
 fn path(text: &str) -> std::path::PathBuf {
     text.strip_prefix("file://").unwrap_or(text).into()
@@ -194,9 +251,33 @@ impl Options {
         self.runtime.attempts.get_or_insert_with(|| AttemptConfig::for_processes(processes))
     }
 
+    fn set_restore_path(&mut self, path: String) {
+        self.runtime.restore_from = Some(SnapshotToRestore { path, claim: false });
+    }
+
+    /// Where copies of what is written of state are kept on this machine.
+    fn local_backup_dir(&self) -> std::path::PathBuf {
+        let below = || {
+            let base = self.tmp_dirs.first().cloned().unwrap_or_else(std::env::temp_dir);
+            base.join("eddyline-local-backup")
+        };
+        self.local_backup_dir.clone().unwrap_or_else(below)
+    }
+
     /// What the runtime is told.
     pub(crate) fn for_runtime(&self) -> Result<JobOptions> {
         let mut runtime = self.runtime.clone();
+        if self.local_backup {
+            runtime.local_backup = Some(self.local_backup_dir());
+        }
+        if let Some(snapshot) = &mut runtime.restore_from {
+            snapshot.claim |= self.claims;
+            if runtime.checkpoint_dir.is_none() {
+                return Err(Error::config("a job that keeps no checkpoints cannot start from one")
+                    .with_detail(snapshot.path.clone())
+                    .with_hint("set execution.checkpointing.dir, too"));
+            }
+        }
         let processes = runtime.processes.max(1);
         if self.parallelism == 0 || !self.parallelism.is_multiple_of(processes) {
             return Err(Error::config(format!(

@@ -98,7 +98,8 @@ fn record<T>((value, timestamp): (T, i64)) -> Record<T> {
 }
 
 impl<T: Data> SinkFunction<T> for CollectSink<T> {
-    type Committable = Vec<(T, i64)>;
+    /// With the instance that has collected them: after a restart another one may show them.
+    type Committable = (u32, Vec<(T, i64)>);
 
     fn open(&mut self, context: &mut SinkContext<'_, '_>) -> Result<()> {
         self.instance = context.info().instance;
@@ -119,19 +120,22 @@ impl<T: Data> SinkFunction<T> for CollectSink<T> {
     }
 
     fn pre_commit(&mut self, _: CheckpointId, _: &mut SinkContext<'_, '_>) -> Result<Vec<Self::Committable>> {
-        if self.buffer.is_empty() { Ok(Vec::new()) } else { Ok(vec![std::mem::take(&mut self.buffer)]) }
+        if self.buffer.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(vec![(self.instance, std::mem::take(&mut self.buffer))])
     }
 
     fn commit(
         &mut self,
         checkpoint: CheckpointId,
-        rows: Self::Committable,
+        (instance, rows): Self::Committable,
         _context: &mut SinkContext<'_, '_>,
     ) -> Result<()> {
         let mut shown = self.collected.lock();
         shown
             .committed
-            .entry((checkpoint, self.instance))
+            .entry((checkpoint, instance))
             .or_insert_with(|| rows.into_iter().map(record).collect());
         self.collected.news.notify_all();
         Ok(())

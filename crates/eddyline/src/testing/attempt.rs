@@ -83,7 +83,11 @@ impl Attempt {
             on_event: options.on_event,
             buffer_timeout_micros: 0,
             snapshot_entries_per_turn: options.snapshot_entries_per_turn,
-            restored: restore.map(|manifest| Restored { manifest: Arc::new(manifest.clone()), reader }),
+            restored: restore.map(|manifest| Restored {
+                manifest: Arc::new(manifest.clone()),
+                reader,
+                foreign: false,
+            }),
         }
     }
 

@@ -373,6 +373,7 @@ impl TestPipeline {
         let checkpoints =
             CheckpointConfig { interval_ms: None, timeout_ms: FOR_EVER_MS, ..CheckpointConfig::default() };
         let config = SupervisorConfig {
+            snapshot: None,
             checkpoints,
             attempts,
             restart: RestartStrategy::None,
@@ -410,7 +411,7 @@ impl TestPipeline {
         let at = self.moment();
         let run = self.running()?;
         (run.shell.complete, run.shell.crash_at) = (None, crash_at);
-        run.supervisor.request_savepoint(at, &mut run.shell);
+        run.supervisor.request_savepoint(at, 0, &mut run.shell);
         Ok(())
     }
 

@@ -2,9 +2,10 @@
 
 use super::attempt::{Attempt, JobToRun};
 use super::pipeline::CrashPoint;
+use eddyline_core::Error;
 use eddyline_core::Result;
-use eddyline_protocol::{AttemptId, Candidate, CheckpointId, Finding, Manifest, ToWorker};
-use eddyline_runtime::supervisor::{Notice, Shell};
+use eddyline_protocol::{AttemptId, Candidate, CheckpointId, Finding, Manifest, SavepointRequest, ToWorker};
+use eddyline_runtime::supervisor::{Notice, RestoreFrom, Shell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
@@ -70,9 +71,23 @@ impl Shell for TestShell {
         self.job.store.next_checkpoint()
     }
 
-    fn spawn_attempt(&mut self, attempt: AttemptId, restore: Option<&Manifest>) -> Result<()> {
-        self.attempt = Some(Attempt::start(&self.job, attempt, restore)?);
+    fn spawn_attempt(&mut self, attempt: AttemptId, restore: Option<RestoreFrom<'_>>) -> Result<()> {
+        let manifest = restore.map(|restore| restore.manifest);
+        self.attempt = Some(Attempt::start(&self.job, attempt, manifest)?);
         Ok(())
+    }
+
+    fn open_snapshot(&mut self, path: &str) -> Result<Manifest> {
+        Err(Error::config("the test kit restores its own checkpoints only").with_detail(path))
+    }
+
+    fn delete_claimed(&mut self, _path: &str) {}
+
+    fn answer_savepoint(&mut self, _request: SavepointRequest, outcome: Result<CheckpointId, String>) {
+        // In a test a savepoint is a checkpoint at a chosen moment: there is nothing to copy.
+        if let Err(reason) = outcome {
+            self.warnings.push(format!("no savepoint was taken: {reason}"));
+        }
     }
 
     fn send(&mut self, attempt: AttemptId, message: ToWorker) {

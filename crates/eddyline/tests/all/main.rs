@@ -16,6 +16,7 @@ mod handle;
 mod idleness;
 mod process;
 mod recovery;
+mod savepoints;
 mod spilling;
 mod streams;
 mod support;
