@@ -50,7 +50,8 @@ fn what_is_read_is_consistent_and_stays_while_it_is_read() {
     let files = Arc::new(MemoryFileSystem::new());
     let job = start(&environment(&files, 2, 20));
     until("a checkpoint with records", || {
-        job.state_snapshot().is_ok_and(|reader| reader.uids().contains(&"first") && sum(&reader, "first") > 100)
+        job.state_snapshot()
+            .is_ok_and(|reader| reader.uids().contains(&"first") && sum(&reader, "first") > 100)
     });
     let held = job.state_snapshot().unwrap();
     let (checkpoint, total) = (held.manifest().checkpoint, sum(&held, "first"));
