@@ -137,7 +137,8 @@ fn float(json: &Json) -> Option<f64> {
 }
 
 fn bytes(text: &str) -> Option<Vec<u8>> {
-    let digits = text.strip_prefix("0x").filter(|digits| digits.len() % 2 == 0 && digits.is_ascii())?;
+    let digits =
+        text.strip_prefix("0x").filter(|digits| digits.len().is_multiple_of(2) && digits.is_ascii())?;
     let pairs = (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).ok());
     pairs.collect()
 }

@@ -28,7 +28,8 @@ enum Status {
 }
 
 fn account(key: u64) -> Account {
-    let status = if key % 2 == 0 { Status::Open } else { Status::Blocked { since: u128::from(key) << 70 } };
+    let status =
+        if key.is_multiple_of(2) { Status::Open } else { Status::Blocked { since: u128::from(key) << 70 } };
     Account { owner: format!("owner {key}"), balance: -(key as i64), status, limit: (key > 3).then_some(0.5) }
 }
 

@@ -351,8 +351,8 @@ mod tests {
             name: format!("name {key}"),
             list: (0..key % 3).map(|item| (item != 1).then_some(item as i64)).collect(),
             map: (0..key % 4).map(|entry| (format!("entry {entry}"), entry as u8)).collect(),
-            pair: (key % 2 == 0).then_some((key as u16, 0.5)),
-            kind: if key % 2 == 0 { Kind::Plain } else { Kind::Large(u128::from(key) << 70) },
+            pair: (key.is_multiple_of(2)).then_some((key as u16, 0.5)),
+            kind: if key.is_multiple_of(2) { Kind::Plain } else { Kind::Large(u128::from(key) << 70) },
             nothing: (),
         }
     }
