@@ -126,6 +126,11 @@ impl OperatorContext<'_> {
         self.shared.managed_bytes
     }
 
+    /// The memory of the worker that this instance is on, bytes: for all of its operators together.
+    pub fn worker_memory_bytes(&self) -> usize {
+        self.shared.limits.memory_bytes
+    }
+
     /// Emits a batch on output `port`.
     pub fn emit(&mut self, port: usize, batch: Batch) -> Result<()> {
         let rows = batch.len() as u64;

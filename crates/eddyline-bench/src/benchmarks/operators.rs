@@ -1,7 +1,7 @@
 //! Every operator and kind of window against a bare loop of the same computation.
 
 use super::{Effort, PerRecord, measure};
-use crate::operator_jobs::{NOTHING, OPERATORS, Operator};
+use crate::operator_jobs::{DEAR, NOTHING, OPERATORS, Operator};
 use crate::report::{Line, Report, number};
 use eddyline_core::{Error, Result};
 
@@ -31,11 +31,11 @@ fn measured(operator: &Operator, records: u64) -> Result<[PerRecord; 3]> {
     Ok([run("engine=0")?, run("workers=1")?, run("workers=2")?])
 }
 
-fn round(operator: &Operator, records: u64, nothing: [f64; 3], found: &mut Found) -> Result<()> {
-    let times = measured(operator, records)?.map(|times| times.processor);
-    found.bare.push(times[0] - nothing[0]);
-    found.one.push(times[1] - nothing[1]);
-    found.two.push(times[2] - nothing[2]);
+fn round(operator: &Operator, records: u64, nothing: &[Line; 3], found: &mut Found) -> Result<()> {
+    let [bare, one, two] = measured(operator, records)?.map(|times| times.processor);
+    found.bare.push(bare - nothing[0].value);
+    found.one.push(one - nothing[1].value);
+    found.two.push(two - nothing[2].value);
     Ok(())
 }
 
@@ -48,25 +48,28 @@ fn remark(kind: &str, found: &Found) -> String {
     format!("{kind}: bare {} ns, two workers {} ns{ratio}", number(bare.max(0.0)), number(two))
 }
 
+/// What source and sink cost alone, with as many records as operators get that have this share of them: a job that
+/// is short has its start to pay.
+fn nothing(share: u64, records: u64, repeats: usize) -> Result<[Line; 3]> {
+    let mut found = [const { Vec::new() }; 3];
+    for _ in 0..repeats {
+        let times = measured(&NOTHING.with_share(share), records)?;
+        found.iter_mut().zip(times).for_each(|(found, times)| found.push(times.processor));
+    }
+    Ok(found.map(|found| Line::new(NOTHING.name, "ns", &found)))
+}
+
 pub fn run(effort: Effort) -> Result<Report> {
     let records = effort.of(4_000_000, 200_000);
-    let mut lines = Vec::new();
-    let mut rounds = Vec::new();
-    for _ in 0..effort.repeats {
-        rounds.push(measured(&NOTHING, records)?.map(|times| times.processor));
-    }
-    let nothing = [0, 1, 2]
-        .map(|at| Line::new("", "", &rounds.iter().map(|round| round[at]).collect::<Vec<_>>()).value);
-    let own = Line::new(NOTHING.name, "ns", &rounds.iter().map(|round| round[1]).collect::<Vec<_>>());
-    let rest = format!(
-        "bare {} ns, two workers {} ns; taken off all others",
-        number(nothing[0]),
-        number(nothing[2])
-    );
-    lines.push(own.note(rest));
+    let of_share = [nothing(1, records, effort.repeats)?, nothing(DEAR, records, effort.repeats)?];
+    let [bare, one, two] = of_share[0].clone();
+    let rest =
+        format!("bare {} ns, two workers {} ns; taken off all others", number(bare.value), number(two.value));
+    let mut lines = vec![one.note(rest)];
     for (kind, operators) in OPERATORS {
         for operator in *operators {
             let mut found = Found::default();
+            let nothing = &of_share[usize::from(operator.share == DEAR)];
             for _ in 0..effort.repeats {
                 round(operator, records, nothing, &mut found)?;
             }

@@ -28,12 +28,22 @@ pub struct Operator {
     bare: fn(Events) -> u64,
 }
 
+impl Operator {
+    /// The same with another share of the records.
+    pub const fn with_share(self, share: u64) -> Self {
+        Operator { share, ..self }
+    }
+}
+
 const fn cheap(name: &'static str, job: fn(&Environment, Events), bare: fn(Events) -> u64) -> Operator {
     Operator { name, share: 1, job, bare }
 }
 
+/// The share of operators that cost much more than others.
+pub const DEAR: u64 = 4;
+
 const fn dear(name: &'static str, job: fn(&Environment, Events), bare: fn(Events) -> u64) -> Operator {
-    Operator { name, share: 4, job, bare }
+    Operator { name, share: DEAR, job, bare }
 }
 
 /// The job without an operator, whose cost is part of all others.

@@ -126,6 +126,8 @@ pub struct WorkerRun {
 
 /// How often memory is checked, microseconds.
 const MEMORY_CHECK_MICROS: u64 = 10_000;
+/// To measure states that own much memory outside their tables takes time: one part in so many goes to that.
+const MEMORY_CHECK_SHARE: u64 = 32;
 
 impl WorkerRun {
     /// Builds the dataflow on `timely` and restores the state. All workers of the attempt must do the same.
@@ -216,8 +218,10 @@ impl WorkerRun {
             self.control.send(message);
         }
         if now >= self.next_memory_check {
-            self.next_memory_check = now + MEMORY_CHECK_MICROS;
+            let began = self.shared.clock.monotonic_micros();
             self.check_memory();
+            let took = self.shared.clock.monotonic_micros().saturating_sub(began);
+            self.next_memory_check = now + MEMORY_CHECK_MICROS.max(took.saturating_mul(MEMORY_CHECK_SHARE));
             let done = self.shared.reaches.borrow().iter().copied().min().unwrap_or(0);
             self.shared.watermarks.borrow_mut().trim(done);
         }

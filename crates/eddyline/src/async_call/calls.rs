@@ -61,8 +61,16 @@ impl<U> Mailbox<U> {
     }
 
     pub(super) fn put(&self, answer: Answer<U>) {
-        self.answers.lock().expect("invariant: no code panics while it holds the mailbox").push_back(answer);
-        self.operator.wake_by_ref();
+        let is_first = {
+            let mut answers =
+                self.answers.lock().expect("invariant: no code panics while it holds the mailbox");
+            answers.push_back(answer);
+            answers.len() == 1
+        };
+        // The operator takes all answers there are: it has been woken for the first of them.
+        if is_first {
+            self.operator.wake_by_ref();
+        }
     }
 
     pub(super) fn take_all(&self) -> VecDeque<Answer<U>> {

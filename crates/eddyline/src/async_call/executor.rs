@@ -108,6 +108,8 @@ struct ReadyQueue {
 struct QueueState {
     ready: VecDeque<Arc<Task>>,
     closed: bool,
+    /// Threads that wait for a task: only they have to be told of one.
+    waiting: usize,
 }
 
 impl ReadyQueue {
@@ -116,14 +118,18 @@ impl ReadyQueue {
     }
 
     fn push(&self, task: Arc<Task>) {
-        {
+        let is_awaited = {
             let mut state = self.lock();
             if state.closed {
                 return;
             }
             state.ready.push_back(task);
+            // To tell a thread is a call of the kernel, which a busy pool does without.
+            state.waiting > 0
+        };
+        if is_awaited {
+            self.changed.notify_one();
         }
-        self.changed.notify_one();
     }
 
     fn try_next(&self) -> Option<Arc<Task>> {
@@ -140,8 +146,10 @@ impl ReadyQueue {
                     state = self.lock();
                 }
                 None => {
+                    state.waiting += 1;
                     state =
-                        self.changed.wait(state).expect("invariant: no code panics while it holds the queue")
+                        self.changed.wait(state).expect("invariant: no code panics while it holds the queue");
+                    state.waiting -= 1;
                 }
             }
         }

@@ -171,12 +171,17 @@ fn merge<A: Aggregator>(open: &mut Vec<Session<A::State>>, window: TimeWindow, a
         open.insert(place, Session { start: window.start, end: window.end, state: aggregator.create() });
         return place;
     }
-    let merged: Vec<Session<A::State>> = open.drain(place + 1..range.end).collect();
-    let session = &mut open[place];
-    for later in merged {
-        aggregator.merge(&mut session.state, &later.state);
-        session.end = session.end.max(later.end);
+    // Most records touch one session: nothing is drained then.
+    if let Some((session, others)) =
+        open[place..range.end].split_first_mut().filter(|(_, rest)| !rest.is_empty())
+    {
+        for later in others {
+            aggregator.merge(&mut session.state, &later.state);
+            session.end = session.end.max(later.end);
+        }
+        open.drain(place + 1..range.end);
     }
+    let session = &mut open[place];
     session.start = session.start.min(window.start);
     session.end = session.end.max(window.end);
     place

@@ -41,8 +41,11 @@ impl<O: Data> Out<O> {
 
     /// Whether these are enough for now.
     pub(crate) fn is_full(&self) -> bool {
-        let flat = self.rows.len() * size_of::<Record<O>>();
-        self.rows.len() >= self.rows_max || flat + self.heap_bytes >= OUT_BYTES_MAX
+        self.rows.len() >= self.rows_max || self.bytes() >= OUT_BYTES_MAX
+    }
+
+    fn bytes(&self) -> usize {
+        self.rows.len() * size_of::<Record<O>>() + self.heap_bytes
     }
 
     /// Sends on what was taken.
@@ -88,6 +91,10 @@ pub(crate) trait Collects {
     }
     /// The memory in use.
     fn memory_bytes(&self) -> usize;
+    /// Whether it cannot be spilled.
+    fn has_to_fit(&self) -> bool {
+        false
+    }
     /// Whether there is nothing in it.
     fn is_empty(&self) -> bool;
 }
@@ -110,11 +117,18 @@ impl<T: Data> Collects for Spool<T> {
 pub(crate) struct Held<T> {
     values: Vec<T>,
     heap_bytes: usize,
+    is_small: bool,
 }
 
 impl<T: Data> Held<T> {
+    /// For as many values as there are.
     pub(crate) fn new() -> Self {
-        Held { values: Vec::new(), heap_bytes: 0 }
+        Held { values: Vec::new(), heap_bytes: 0, is_small: false }
+    }
+
+    /// For a few values, whatever the size of the input.
+    pub(crate) fn few() -> Self {
+        Held { is_small: true, ..Held::new() }
     }
 
     pub(crate) fn push(&mut self, value: T) {
@@ -149,6 +163,10 @@ impl<T: Data> Collects for Held<T> {
         self.values.capacity() * size_of::<T>() + self.heap_bytes
     }
 
+    fn has_to_fit(&self) -> bool {
+        !self.is_small
+    }
+
     fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
@@ -168,11 +186,22 @@ impl<C: Collects> Collects for Option<C> {
     }
 }
 
-/// The memory that a body uses.
-fn memory_bytes(body: &impl Body) -> usize {
-    let mut bytes = 0;
-    body.collections(&mut |collects| bytes += collects.memory_bytes());
-    bytes
+/// The memory that a body uses, and how much of it cannot be spilled.
+fn memory_bytes(body: &impl Body) -> (usize, usize) {
+    let (mut bytes, mut fitting) = (0, 0);
+    body.collections(&mut |collects| {
+        bytes += collects.memory_bytes();
+        fitting += if collects.has_to_fit() { collects.memory_bytes() } else { 0 };
+    });
+    (bytes, fitting)
+}
+
+/// What one call gave, or what all instances hold, is more than half of the worker's memory: better a word on it than
+/// an end without one.
+fn too_large(what: &str, bytes: usize, worker_bytes: usize) -> Error {
+    let (bytes, worker_bytes) = (bytes >> 10, worker_bytes >> 10);
+    Error::memory(format!("{what}: more than half of its worker's memory"))
+        .with_detail(format!("it takes {bytes} of {worker_bytes} KiB"))
 }
 
 /// What a body may do while it takes records.
@@ -229,11 +258,19 @@ pub(crate) struct BlockingOperator<B: Body> {
     phase: Phase<B::Output>,
     accounted: usize,
     rows_max: usize,
+    worker_bytes: usize,
 }
 
 impl<B: Body> BlockingOperator<B> {
     pub(crate) fn new(body: B) -> Self {
-        BlockingOperator { body, setup: None, phase: Phase::Collecting, accounted: 0, rows_max: 1 }
+        BlockingOperator {
+            body,
+            setup: None,
+            phase: Phase::Collecting,
+            accounted: 0,
+            rows_max: 1,
+            worker_bytes: 0,
+        }
     }
 
     fn account(&mut self, bytes: usize, context: &OperatorContext<'_>) {
@@ -243,10 +280,17 @@ impl<B: Body> BlockingOperator<B> {
 
     fn submit(&self, mut producer: Producer<B::Output>) -> Result<Task<Made<B::Output>>> {
         let setup = self.setup.as_ref().ok_or_else(lost_work)?;
-        let rows_max = self.rows_max;
+        let (rows_max, worker_bytes) = (self.rows_max, self.worker_bytes);
         Ok(setup.service.submit(&setup.waker, move || {
             let mut out = Out::new(rows_max);
             let more = producer.produce(&mut out)?;
+            if out.bytes() > (worker_bytes / 2).max(2 * OUT_BYTES_MAX) {
+                let error =
+                    too_large("what one call of a function gave is too large", out.bytes(), worker_bytes);
+                return Err(error.with_hint(
+                    "emit less per group, partition or value, or raise taskmanager.memory.process.size",
+                ));
+            }
             Ok((producer, out, more))
         }))
     }
@@ -262,6 +306,7 @@ impl<B: Body> Operator for BlockingOperator<B> {
             budget_bytes: context.managed_memory_bytes(),
         };
         self.rows_max = context.batch_rows_max().max(1);
+        self.worker_bytes = context.worker_memory_bytes();
         self.body.open(&setup, context.info())?;
         self.setup = Some(setup);
         Ok(())
@@ -271,7 +316,14 @@ impl<B: Body> Operator for BlockingOperator<B> {
         let mut out = Out::new(self.rows_max);
         self.body.take(input, batch, TakeContext { out: &mut out })?;
         self.body.poll()?;
-        let bytes = memory_bytes(&self.body);
+        let (bytes, fitting) = memory_bytes(&self.body);
+        if fitting > self.worker_bytes / 2 {
+            let error =
+                too_large("a data set that each instance holds is too large", fitting, self.worker_bytes);
+            return Err(error.with_hint(
+                "a broadcast set has to fit in memory: join with it, or raise taskmanager.memory.process.size",
+            ));
+        }
         self.account(bytes, context);
         out.emit(context)
     }
@@ -279,7 +331,7 @@ impl<B: Body> Operator for BlockingOperator<B> {
     fn on_wake(&mut self, context: &mut OperatorContext<'_>) -> Result<Progress> {
         if matches!(self.phase, Phase::Collecting) {
             self.body.poll()?;
-            let bytes = memory_bytes(&self.body);
+            let (bytes, _) = memory_bytes(&self.body);
             self.account(bytes, context);
         }
         Ok(Progress::Done)

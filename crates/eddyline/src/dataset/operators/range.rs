@@ -39,7 +39,7 @@ pub(crate) struct SampleBody<T> {
 
 impl<T: Data> SampleBody<T> {
     pub(crate) fn new() -> Self {
-        SampleBody { kept: Held::new(), seen: 0, random: 0 }
+        SampleBody { kept: Held::few(), seen: 0, random: 0 }
     }
 
     /// A number below `limit`, by xorshift.
@@ -96,7 +96,7 @@ pub(crate) struct RangeBody<T> {
 
 impl<T: Data> RangeBody<T> {
     pub(crate) fn new(order: Order<T>) -> Self {
-        RangeBody { order, samples: Held::new(), spool: None, targets: 1 }
+        RangeBody { order, samples: Held::few(), spool: None, targets: 1 }
     }
 }
 

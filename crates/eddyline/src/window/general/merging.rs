@@ -15,6 +15,13 @@ pub(super) struct Merge<W> {
 impl<W: Window> Merge<W> {
     /// Adds `window` to `open`.
     pub(super) fn plan(open: &[OpenWindow<W>], window: &W, merge: MergeWindows<W>) -> Self {
+        // A key has one window open most of the time.
+        if let [only] = open {
+            return match merge(window, &only.window) {
+                Some(both) => Merge { result: both, merged: vec![only.clone()] },
+                None => Merge { result: window.clone(), merged: Vec::new() },
+            };
+        }
         let mut result = window.clone();
         let mut is_merged = vec![false; open.len()];
         let mut merged = Vec::new();

@@ -6,7 +6,7 @@ use super::super::{AssignerContext, LATE_OUTPUT, MergeWindows, Trigger, WindowAs
 use super::contents::WindowContents;
 use super::firing::{Firing, Moment};
 use super::merging::Merge;
-use super::pane::{Contents, Pane, WindowKey, namespace_of};
+use super::pane::{Contents, OpenWindow, Pane, TimerNotes, WindowKey, namespace_of};
 use super::tables::Tables;
 use super::timers::{Asking, Lifetime, PaneTimers, table_of};
 use crate::function::TimeDomain;
@@ -236,10 +236,36 @@ where
         if let Some(open) = &mut tables.open {
             plan.apply(open.entry_or_insert_with(hash, &place.key, Vec::new), kept_under.clone());
         }
-        if !plan.merged.is_empty() {
-            self.merge_panes(&plan, hash, place, moment);
+        match plan.merged.as_slice() {
+            [] => {}
+            [grown] => self.grow_pane(grown, hash, place, moment),
+            _ => self.merge_panes(&plan, hash, place, moment),
         }
         Ok(Some(kept_under))
+    }
+
+    /// As [`Self::merge_panes`], where it is one window that has grown: its pane stays where it is.
+    fn grow_pane(
+        &mut self,
+        grown: &OpenWindow<A::Window>,
+        hash: u64,
+        place: &WindowKey<K, A::Window>,
+        moment: Moment,
+    ) {
+        let tables = self.tables.as_mut().expect("invariant: open is called first");
+        let kept = WindowKey { window: grown.kept_under.clone(), key: place.key.clone() };
+        let pane = tables.panes.entry(namespace_of(&kept.window), hash, &kept, Pane::new);
+        let mut before = pane.trigger.take();
+        (pane.has_cleanup, pane.timers) = (false, TimerNotes::NONE);
+        let states = before.clone().into_iter().collect();
+        let mut asking = Asking { timers: &mut tables.timers, hash, moment };
+        asking.of(place, &mut pane.trigger, |context| self.trigger.on_merge(&place.window, states, context));
+        if grown.window != place.window {
+            let old = WindowKey { window: grown.window.clone(), key: kept.key };
+            asking.of(&old, &mut before, |context| self.trigger.clear(&old.window, context));
+            let cleanup = self.lifetime.cleanup_time(&old.window);
+            table_of(asking.timers, self.lifetime.domain()).delete(cleanup, hash, &old, 0);
+        }
     }
 
     /// Makes one pane of those of the merged windows.
