@@ -9,6 +9,7 @@ mod checkpoint_job;
 mod columnar_count;
 mod figures;
 mod latency_job;
+mod logs_job;
 mod plot;
 mod recovery_job;
 mod report;
@@ -37,7 +38,7 @@ const PLOTTED: &[&str] = &["ns", "×", "ms", "%"];
 #[derive(Parser)]
 #[command(name = "eddyline-bench")]
 struct Arguments {
-    /// Which benchmarks: window, keys, sliding, latency, checkpoints, recovery; all of them if none is named.
+    /// Which benchmarks: window, keys, sliding, latency, checkpoints, logs, recovery; all of them if none is named.
     names: Vec<String>,
     /// Small inputs: whether everything works, not how fast.
     #[arg(long)]
@@ -61,6 +62,8 @@ fn run_case(name: &str, settings: &Settings) -> Result<()> {
         "start" => latency_job::run_start(settings),
         "idle" => latency_job::run_idle(settings),
         "checkpoints" => checkpoint_job::run(settings),
+        "logs" => logs_job::run(settings),
+        "logs-queries" => logs_job::run_queries(settings),
         "recovery" => recovery_job::run(settings),
         other => Err(Error::config(format!("there is no measurement `{other}`"))),
     }

@@ -15,6 +15,7 @@ const ORDER: &[&str] = &[
     "eddyline-formats",
     "eddyline-connectors",
     "eddyline-logs",
+    "eddyline-logs-server",
     "eddyline-cli",
     "eddyline-catalogue",
     "eddyline-simulation",
@@ -36,7 +37,13 @@ const CONFINED: &[(&str, &[&str], &str)] = &[
         &["eddyline-cli", "eddyline-simulation", "eddyline-bench", "xtask"],
         "only programs have a command line",
     ),
-    ("tokio", &[], "the spine needs no async executor: threads behind bounded channels wake the worker"),
+    (
+        "tokio",
+        &["eddyline-logs-server"],
+        "the spine needs no async executor: threads behind bounded channels wake the worker",
+    ),
+    ("axum", &["eddyline-logs-server"], "only servers speak HTTP"),
+    ("parquet", &["eddyline-logs"], "columnar files are a matter of those who store"),
 ];
 
 /// Checks the `[dependencies]` of each `Cargo.toml`.

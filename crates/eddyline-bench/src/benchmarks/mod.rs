@@ -3,6 +3,7 @@
 mod checkpoints;
 mod keys;
 mod latency;
+mod logs;
 mod recovery;
 mod window;
 
@@ -58,6 +59,7 @@ pub const ALL: &[Benchmark] = &[
     Benchmark { name: "sliding", about: "sliding against tumbling windows", run: keys::run_sliding },
     Benchmark { name: "latency", about: "latency, start, idling", run: latency::run },
     Benchmark { name: "checkpoints", about: "what checkpoints cost", run: checkpoints::run },
+    Benchmark { name: "logs", about: "the log job against a bare loop, awk and GoAccess", run: logs::run },
     Benchmark { name: "recovery", about: "from a kill to new output", run: recovery::run },
 ];
 
