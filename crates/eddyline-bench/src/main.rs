@@ -10,6 +10,7 @@ mod checkpoint_job;
 mod columnar_count;
 mod figures;
 mod latency_job;
+mod logs_job;
 mod operator_jobs;
 mod plot;
 mod recovery_job;
@@ -40,8 +41,8 @@ const PLOTTED: &[&str] = &["ns", "×", "ms", "%"];
 #[derive(Parser)]
 #[command(name = "eddyline-bench")]
 struct Arguments {
-    /// Which benchmarks: window, keys, sliding, operators, batch, latency, checkpoints, recovery, state; all of them if
-    /// none is named.
+    /// Which benchmarks: window, keys, sliding, operators, batch, latency, checkpoints, logs, recovery, state; all of
+    /// them if none is named.
     names: Vec<String>,
     /// Small inputs: whether everything works, not how fast.
     #[arg(long)]
@@ -67,6 +68,8 @@ fn run_case(name: &str, settings: &Settings) -> Result<()> {
         "start" => latency_job::run_start(settings),
         "idle" => latency_job::run_idle(settings),
         "checkpoints" => checkpoint_job::run(settings),
+        "logs" => logs_job::run(settings),
+        "logs-queries" => logs_job::run_queries(settings),
         "recovery" => recovery_job::run(settings),
         "state" => state_job::run(settings),
         "savepoint" => state_job::run_savepoint(settings),

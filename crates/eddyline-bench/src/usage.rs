@@ -35,9 +35,21 @@ pub fn processor_time() -> Result<Duration> {
 /// # Errors
 /// Where there is no `/proc`.
 pub fn resident_bytes() -> Result<u64> {
+    status_bytes("VmRSS:")
+}
+
+/// The most bytes of memory that this process has ever had resident.
+///
+/// # Errors
+/// Where there is no `/proc`.
+pub fn resident_bytes_peak() -> Result<u64> {
+    status_bytes("VmHWM:")
+}
+
+fn status_bytes(name: &str) -> Result<u64> {
     let status = std::fs::read_to_string("/proc/self/status")
         .map_err(|error| Error::internal(format!("resident memory is only known on Linux: {error}")))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     let kilobytes = line.and_then(|rest| rest.trim().split(' ').next()?.parse::<u64>().ok());
     kilobytes.map(|kilobytes| kilobytes << 10).ok_or_else(|| Error::internal("resident memory is not told"))
 }

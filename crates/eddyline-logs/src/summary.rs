@@ -1,6 +1,6 @@
-//! What a log job finds out: six figures for machines, highlights for people.
+//! What a log job finds out: the figures for machines, highlights for people.
 //!
-//! [`Summary`] as JSON has exactly the keys `lines`, `unparsed`, `late`, `bytes`, `status` and `sessions`;
+//! [`Summary`] as JSON has exactly the keys `lines`, `unparsed`, `late`, `bytes`, `status`, `sessions` and `alerts`;
 //! [`Highlights`] are bounded in size however long the log is, but for one entry per minute of it.
 
 use eddyline_core::{Data, EventTime};
@@ -152,19 +152,22 @@ pub struct Summary {
     pub status: BTreeMap<u16, u64>,
     /// The number of sessions.
     pub sessions: u64,
+    /// The number of alerts that were opened.
+    #[serde(default)]
+    pub alerts: u64,
     /// For people; not part of the JSON.
     #[serde(skip)]
     pub highlights: Highlights,
 }
 
 impl Summary {
-    /// The six figures as one line of JSON.
+    /// The figures as one line of JSON.
     ///
     /// # Examples
     /// ```
     /// let mut summary = eddyline_logs::Summary { lines: 2, unparsed: 1, ..Default::default() };
     /// summary.status.insert(200, 1);
-    /// let json = r#"{"lines":2,"unparsed":1,"late":0,"bytes":0,"status":{"200":1},"sessions":0}"#;
+    /// let json = r#"{"lines":2,"unparsed":1,"late":0,"bytes":0,"status":{"200":1},"sessions":0,"alerts":0}"#;
     /// assert_eq!(summary.to_json(), json);
     /// ```
     pub fn to_json(&self) -> String {
@@ -201,10 +204,18 @@ mod tests {
     }
 
     #[test]
-    fn json_round_trips_the_six_figures() {
+    fn json_round_trips_the_figures() {
         let status = BTreeMap::from([(200, 7), (404, 2)]);
-        let summary =
-            Summary { lines: 10, unparsed: 1, late: 2, bytes: 3, status, sessions: 4, ..Summary::default() };
+        let summary = Summary {
+            lines: 10,
+            unparsed: 1,
+            late: 2,
+            bytes: 3,
+            status,
+            sessions: 4,
+            alerts: 5,
+            ..Summary::default()
+        };
         let back: Summary = serde_json::from_str(&summary.to_json()).expect("JSON");
         assert_eq!(back, summary);
         assert!(serde_json::from_str::<Summary>(r#"{"lines":1,"words":2}"#).is_err());

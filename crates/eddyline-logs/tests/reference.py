@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """The six figures of an access log, computed in plain Python, to check the log job against.
 
-Usage: reference.py FILE...
+Usage: reference.py [--detail] FILE...
 
-Prints the same JSON object as the job's `--json`: lines, unparsed, late, bytes, status, sessions. The figures are
+Prints the same JSON object as the job's `--json`, but for the alerts: lines, unparsed, late, bytes, status, sessions.
+With --detail it has windows and sessions one by one as well: `minutes`, `sliding` (five minutes every ten seconds) and
+`days` as [start, requests, bytes, errors, hosts], `visits` as [host, start, end, requests, bytes]. The figures are
 those of all files together. It shares no code with the job; it sees everything before it answers, so `late` is 0
 and agrees with a job whose watermark waits for the log's disorder. Sessions are per host; a pause of more than 30
 minutes begins a new one.
@@ -64,7 +66,43 @@ def lines_of(path):
             yield line[:-1] if line.endswith(b"\n") else line
 
 
+def windows(accesses, size, slide):
+    """Requests, bytes, errors and hosts of all windows that have any, by their start in milliseconds."""
+    found = {}
+    for host, time, code, size_bytes in accesses:
+        last = time - time % slide
+        for start in range(last - size + slide, last + 1, slide):
+            window = found.setdefault(start, [0, 0, 0, set()])
+            window[0] += 1
+            window[1] += size_bytes
+            window[2] += code >= 500
+            window[3].add(host)
+    return [[start * 1000, *window[:3], len(window[3])] for start, window in sorted(found.items())]
+
+
+def visits(accesses):
+    """Sessions by host and start."""
+    by_host = {}
+    for host, time, _, size in accesses:
+        by_host.setdefault(host, []).append((time, size))
+    found = []
+    for host, times in sorted(by_host.items()):
+        times.sort()
+        session = None
+        for time, size in times:
+            if session is None or time - session[2] > SESSION_GAP_SECONDS:
+                session = [host.decode(), time, time, 0, 0]
+                found.append(session)
+            session[2] = time
+            session[3] += 1
+            session[4] += size
+    return [[host, start * 1000, end * 1000, count, size] for host, start, end, count, size in found]
+
+
 def main(paths):
+    detail = "--detail" in paths
+    paths = [path for path in paths if path != "--detail"]
+    accesses = []
     lines = unparsed = total = 0
     status = {}
     times = {}
@@ -79,11 +117,21 @@ def main(paths):
             total += size
             status[code] = status.get(code, 0) + 1
             times.setdefault(host, []).append(time)
+            if detail:
+                accesses.append(found)
     sessions = 0
     for visits in times.values():
         visits.sort()
         pauses = (later - earlier for earlier, later in zip(visits, visits[1:]))
         sessions += 1 + sum(pause > SESSION_GAP_SECONDS for pause in pauses)
+    more = {}
+    if detail:
+        more = {
+            "minutes": windows(accesses, 60, 60),
+            "sliding": windows(accesses, 300, 10),
+            "days": windows(accesses, 86400, 86400),
+            "visits": visits(accesses),
+        }
     print(json.dumps({
         "lines": lines,
         "unparsed": unparsed,
@@ -91,6 +139,7 @@ def main(paths):
         "bytes": min(total, LARGEST),
         "status": {str(code): status[code] for code in sorted(status)},
         "sessions": sessions,
+        **more,
     }, separators=(",", ":")))
 
 

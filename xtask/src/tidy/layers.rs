@@ -17,6 +17,7 @@ const ORDER: &[&str] = &[
     "eddyline-formats",
     "eddyline-connectors",
     "eddyline-logs",
+    "eddyline-logs-server",
     "eddyline-cli",
     "eddyline-catalogue",
     "eddyline-simulation",
@@ -40,11 +41,17 @@ const CONFINED: &[(&str, &[&str], &str)] = &[
     ),
     (
         "tokio",
-        &["eddyline-storage"],
+        &["eddyline-storage", "eddyline-logs-server"],
         "the spine needs no async executor: threads behind bounded channels wake the worker",
     ),
     ("object_store", &["eddyline-storage"], "all else knows objects by the trait of eddyline-state"),
     ("hdfs-native", &["eddyline-storage"], "all else knows objects by the trait of eddyline-state"),
+    ("axum", &["eddyline-logs-server"], "only servers speak HTTP"),
+    (
+        "parquet",
+        &["eddyline-logs", "eddyline-state-tools"],
+        "columnar files are a matter of those who store and export",
+    ),
 ];
 
 /// Checks the `[dependencies]` of each `Cargo.toml`.

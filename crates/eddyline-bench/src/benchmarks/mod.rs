@@ -4,6 +4,7 @@ mod batch;
 mod checkpoints;
 mod keys;
 mod latency;
+mod logs;
 mod operators;
 mod recovery;
 mod state;
@@ -63,6 +64,7 @@ pub const ALL: &[Benchmark] = &[
     Benchmark { name: "batch", about: "bounded data against the system's tools", run: batch::run },
     Benchmark { name: "latency", about: "latency, start, idling", run: latency::run },
     Benchmark { name: "checkpoints", about: "what checkpoints cost", run: checkpoints::run },
+    Benchmark { name: "logs", about: "the log job against a bare loop, awk and GoAccess", run: logs::run },
     Benchmark { name: "recovery", about: "from a kill to new output", run: recovery::run },
     Benchmark { name: "state", about: "state by size: recovery, increments, savepoints", run: state::run },
 ];

@@ -3,7 +3,9 @@
 use eddyline::{JobHandle, JobReport, JobStatus, StopMode};
 use eddyline_core::Result;
 use eddyline_logs::job::LogJobWatch;
-use eddyline_logs::{LiveBlock, LiveStatus, RunFacts, Style, render_final, render_live, render_live_line};
+use eddyline_logs::{
+    LiveBlock, LiveStatus, RunFacts, Style, render_alerts, render_final, render_live, render_live_line,
+};
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -124,7 +126,8 @@ impl Display {
 
     /// Prints the summary.
     pub fn finish(&self, watch: &LogJobWatch, report: &JobReport) {
-        let summary = watch.board.view().summary;
+        let view = watch.board.view();
+        let summary = view.summary;
         if self.json {
             print(&format!("{}\n", summary.to_json()));
             return;
@@ -141,6 +144,7 @@ impl Display {
         let terminal = std::io::stdout().is_terminal();
         let style = if terminal { self.style } else { Style::plain(80) };
         print(&render_final(&summary, &facts, &style));
+        print(&render_alerts(&view.alerts, &style));
     }
 }
 

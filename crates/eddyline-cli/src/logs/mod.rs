@@ -1,107 +1,87 @@
-//! `eddyline logs`: the log job with a display.
+//! `eddyline logs`: the log job with a display, a server and a store.
 
+mod arguments;
+mod demo;
 mod display;
-mod traffic;
+mod http;
+mod query;
+mod service;
+mod tui;
 
-use clap::Args;
+pub use arguments::LogsArguments;
+
+use arguments::{LogsCommand, RunArguments, now_ms};
+use demo::Demo;
 use display::Display;
-use eddyline::{Environment, Options};
-use eddyline_core::{Error, Result};
-use eddyline_logs::job::LogJob;
-use std::path::PathBuf;
+use eddyline::Environment;
+use eddyline_core::Result;
+use eddyline_logs::config::{ServerConfig, StoreConfig};
+use eddyline_logs::store::Retention;
+use service::Service;
 use std::time::Duration;
-use traffic::Traffic;
 
-/// What `eddyline logs` is told.
-#[derive(Args)]
-pub struct LogsArguments {
-    /// Access logs in Common or Combined Log Format, or directories of them; none: watch made-up traffic.
-    files: Vec<PathBuf>,
-    /// Read the files to their end, print the summary and stop (this is what happens with files anyway).
-    #[arg(long, conflicts_with = "follow")]
-    once: bool,
-    /// Go on reading as the files grow and are rotated, until Ctrl-C.
-    #[arg(long)]
-    follow: bool,
-    /// Print the summary as one JSON object, on the last line of standard output, and nothing else there.
-    #[arg(long)]
-    json: bool,
-    /// Worker threads.
-    #[arg(short, long, default_value_t = 1)]
-    parallelism: u32,
-    /// How far out of order lines may be, seconds.
-    #[arg(long, default_value_t = 60)]
-    delay: u64,
-    /// Where lines that are no accesses are kept, with file, offset and reason.
-    #[arg(long, default_value = "eddyline-dead-letters")]
-    dead_letters: PathBuf,
-    /// Where checkpoints are kept: a job that is started again goes on where it stopped.
-    #[arg(long)]
-    checkpoint_dir: Option<PathBuf>,
-    /// An option of the job, as KEY=VALUE, in Flink's words; may be repeated.
-    #[arg(short = 'D', value_name = "KEY=VALUE")]
-    options: Vec<String>,
-    /// Stop by itself after so many seconds.
-    #[arg(long)]
-    seconds: Option<u64>,
-    /// The seed of the made-up traffic.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-}
+/// Where lines that cannot be read are kept, unless said.
+const DEAD_LETTERS: &str = "eddyline-dead-letters";
+/// How far out of order the lines of the made-up site may be, in seconds.
+const DEMO_DELAY_SECONDS: u64 = 10;
 
-/// Runs the log job.
+/// Runs the log job, or asks one.
 ///
 /// # Errors
 /// What the user has to know: a file that cannot be read, an option that does not exist, what ended the job.
 pub fn run(arguments: &LogsArguments) -> Result<()> {
-    if arguments.files.is_empty() && arguments.once {
-        return Err(Error::config("--once needs files to read").with_hint("eddyline logs --once access.log"));
+    match &arguments.command {
+        Some(LogsCommand::Query(query)) => query::run(query),
+        None => process(&arguments.run),
     }
-    let traffic = if arguments.files.is_empty() { Some(Traffic::start(arguments.seed)?) } else { None };
-    let (inputs, follow) = match &traffic {
-        Some(traffic) => (vec![traffic.path()], true),
-        None => (arguments.files.clone(), arguments.follow),
-    };
-    let delay =
-        if traffic.is_some() { Duration::from_secs(10) } else { Duration::from_secs(arguments.delay) };
-    let dead_letters = match &traffic {
-        Some(traffic) => traffic.directory().join("dead-letters"),
-        None => arguments.dead_letters.clone(),
-    };
-    let job = LogJob { inputs, follow, delay, dead_letters: Some(dead_letters.clone()) };
-    let environment = Environment::with_options(options(arguments)?);
-    let watch = job.describe(&environment)?;
-    let handle = environment.start("eddyline-logs")?;
-    let mut display = Display::new(arguments.json, follow, dead_letters);
-    if let Some(traffic) = &traffic {
-        display.say(&format!(
-            "made-up traffic, a minute a second, in {}; Ctrl-C ends it\n",
-            traffic.path().display()
-        ));
-    }
-    let limit = arguments.seconds.map(Duration::from_secs);
-    let report = display.watch(&watch, handle, limit)?;
-    drop(traffic);
-    display.finish(&watch, &report);
-    Ok(())
 }
 
-fn options(arguments: &LogsArguments) -> Result<Options> {
-    let mut options = Options::default();
-    options.parallelism = arguments.parallelism;
-    options.runtime.checkpoint_dir.clone_from(&arguments.checkpoint_dir);
-    options.runtime.handle_signals = true;
-    options.runtime.control_dir = Some(eddyline_runtime::attempt::control::default_directory());
-    options.runtime.checkpoints.interval_ms = Some(1_000);
-    for option in &arguments.options {
-        let Some((key, value)) = option.split_once('=') else {
-            return Err(Error::config(format!("`-D{option}` is no option")).with_hint("write -DKEY=VALUE"));
-        };
-        options.set(key, value)?;
+fn process(arguments: &RunArguments) -> Result<()> {
+    let mut config = arguments.config()?;
+    let demo = if config.inputs.is_empty() { Some(Demo::start(arguments.seed, now_ms())?) } else { None };
+    if let Some(demo) = &demo {
+        config.inputs = vec![demo.log()];
+        config.follow = true;
+        config.delay_seconds = Some(config.delay_seconds.unwrap_or(DEMO_DELAY_SECONDS));
+        config.dead_letters = Some(demo.directory().join("dead-letters"));
+        config.store.get_or_insert_with(|| StoreConfig {
+            directory: demo.directory().join("store"),
+            lines: true,
+            keep: Retention::default(),
+        });
+        if !arguments.no_server {
+            let loopback = || ServerConfig { listen: "127.0.0.1:8080".to_owned(), token: None };
+            config.server.get_or_insert_with(loopback);
+        }
     }
-    if options.runtime.processes > 1 {
-        return Err(Error::config("the log job's display needs all workers in one process")
-            .with_hint("use -p for more workers"));
+    let dead_letters = config.dead_letters.get_or_insert_with(|| DEAD_LETTERS.into()).clone();
+    let mut job = config.job(now_ms())?;
+    job.reading.format = arguments.format()?;
+    let environment = Environment::with_options(arguments.options(&config)?);
+    let watch = job.describe(&environment)?;
+    // The address is taken before the job starts: what cannot be served is told before anything is read.
+    let listener =
+        config.server.as_ref().map(|server| Service::listen(server, demo.is_some())).transpose()?;
+    let handle = environment.start("eddyline-logs")?;
+    let keep = config.store.as_ref().map(|store| store.keep.clone());
+    let service = Service::start(listener, keep, &watch, &handle)?;
+    let mut display = Display::new(arguments.json, config.follow, dead_letters);
+    if let Some(demo) = &demo {
+        display.say(&format!(
+            "a made-up site is visited, a minute a second; its log is {}\n",
+            demo.log().display()
+        ));
     }
-    Ok(options)
+    if let Some(address) = service.address() {
+        display.say(&format!("the page is at http://{address}/ ; Ctrl-C ends it\n"));
+    }
+    let limit = arguments.seconds.map(Duration::from_secs);
+    let report = if arguments.tui {
+        tui::watch(&watch, handle, limit, service.address())?
+    } else {
+        display.watch(&watch, handle, limit)?
+    };
+    drop(service);
+    display.finish(&watch, &report);
+    Ok(())
 }

@@ -1,39 +1,47 @@
-//! Where the figures of a running log job come together.
+//! Where the figures of a running log job come together, and the sink that brings them there.
 //!
 //! The sink has one instance. What it shows is up to date within a batch; what it keeps as state is part of every
 //! checkpoint, so after a failure the board goes back to exactly what the restored checkpoint has seen.
 
-use crate::summary::{HIGHLIGHTS_MAX, Session, Summary, top_paths};
+use super::dispatch::Dimension;
+use super::latency::Arrival;
+use super::ledger::{Entry, Kept, Ledger};
+use super::totals::Figures;
+use crate::detect::Alert;
+use crate::summary::{HIGHLIGHTS_MAX, PathCount, Session, Summary, top_paths};
 use eddyline::{
-    CheckpointId, Data, EventTime, ManagedState, Operator, OperatorContext, OperatorListState, Result,
+    CheckpointId, EventTime, ManagedState, Operator, OperatorContext, OperatorListState, Result,
     WATERMARK_MIN,
 };
 use eddyline_core::Batch;
 use eddyline_runtime::Stateful;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Something for the summary.
-#[derive(Debug, Clone, Data)]
-pub(super) enum Entry {
-    /// Accesses of a minute with a status.
-    Minute { minute: EventTime, status: u16, count: u64, bytes: u64 },
-    /// Accesses that came too late for their minute.
-    Late { status: u16, count: u64, bytes: u64 },
-    /// Lines that are no accesses.
-    Unparsed { count: u64 },
-    /// A session has ended.
-    Closed(Session),
-    /// Accesses to a path.
-    Path { path: String, count: u64 },
-    /// Hashes of visitors' names.
-    Visitors { hashes: Vec<u64> },
-    /// Sums over sessions that are not kept one by one.
-    Sums { sessions: u64, session_time_ms: u64 },
+/// The windows that the job computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WindowKind {
+    /// Of a minute each.
+    Minute,
+    /// Of five minutes, one every ten seconds.
+    Sliding,
+    /// From midnight (UTC) to the latest minute.
+    Day,
 }
 
-/// How many recently closed sessions are shown.
-const RECENT_MAX: usize = 8;
+impl WindowKind {
+    /// The name by which windows are asked for.
+    pub fn name(self) -> &'static str {
+        match self {
+            WindowKind::Minute => "minute",
+            WindowKind::Sliding => "sliding",
+            WindowKind::Day => "day",
+        }
+    }
+}
 
 /// The figures so far.
 #[derive(Debug, Clone, Default)]
@@ -42,120 +50,126 @@ pub struct BoardView {
     pub summary: Summary,
     /// Sessions closed of late, latest first.
     pub recent_sessions: Vec<Session>,
+    /// Alerts, the latest first.
+    pub alerts: Vec<Alert>,
     /// The latest minute that was closed.
     pub latest: EventTime,
 }
 
-#[derive(Debug, Default)]
-struct Figures {
-    summary: Summary,
-    paths: BTreeMap<String, u64>,
-    /// Bytes and counts per minute and status, for the state.
-    minutes: BTreeMap<(EventTime, u16), (u64, u64)>,
-    late_status: BTreeMap<u16, (u64, u64)>,
-    recent: VecDeque<Session>,
-    /// The stable hash of each visitor: names would take several times the room.
-    visitors: BTreeSet<u64>,
+/// Lines that could not be read, by reason, and the latest of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Unreadable {
+    /// How many lines, by reason.
+    pub reasons: BTreeMap<String, u64>,
+    /// The latest: file, offset in bytes, reason.
+    pub latest: Vec<(String, u64, String)>,
 }
 
+/// Is called when there is a new alert, or a new revision of one.
+type Listener = Box<dyn Fn() + Send + Sync>;
+
 /// What the summary sink shows to the rest of the program.
-#[derive(Debug, Default)]
-pub struct Board(Mutex<Figures>);
+#[derive(Default)]
+pub struct Board {
+    ledger: Mutex<Ledger>,
+    listeners: Mutex<Vec<Listener>>,
+}
 
 impl Board {
-    /// The figures so far.
+    /// The figures so far, for a person.
     pub fn view(&self) -> BoardView {
-        let figures = self.lock();
-        let mut summary = figures.summary.clone();
-        summary.highlights.visitors = figures.visitors.len() as u64;
-        summary.highlights.top_paths =
-            top_paths(figures.paths.iter().map(|(path, count)| (path.as_str(), *count)), HIGHLIGHTS_MAX);
+        let ledger = self.lock();
+        let mut summary = ledger.summary.clone();
+        summary.highlights.visitors = ledger.visitors.count();
+        let counts = ledger.paths.iter().map(|(path, count)| (path.as_str(), *count));
+        summary.highlights.top_paths = top_paths(counts, HIGHLIGHTS_MAX);
         BoardView {
-            recent_sessions: figures.recent.iter().cloned().collect(),
-            latest: figures.minutes.last_key_value().map_or(WATERMARK_MIN, |((minute, _), _)| *minute),
+            recent_sessions: ledger.sessions.iter().take(8).cloned().collect(),
+            alerts: ledger.alerts.iter().rev().cloned().collect(),
+            latest: ledger.minutes.last_key_value().map_or(WATERMARK_MIN, |(minute, _)| *minute),
             summary,
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Figures> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Figures {
-    fn add(&mut self, entry: Entry) {
-        let summary = &mut self.summary;
-        match entry {
-            Entry::Minute { minute, status, count, bytes } => {
-                summary.lines += count;
-                summary.bytes = summary.bytes.saturating_add(bytes);
-                *summary.status.entry(status).or_default() += count;
-                summary.highlights.add_minute(minute, status, count);
-                let kept = self.minutes.entry((minute, status)).or_default();
-                *kept = (kept.0 + count, kept.1.saturating_add(bytes));
-            }
-            Entry::Late { status, count, bytes } => {
-                summary.lines += count;
-                summary.late += count;
-                summary.bytes = summary.bytes.saturating_add(bytes);
-                *summary.status.entry(status).or_default() += count;
-                let kept = self.late_status.entry(status).or_default();
-                *kept = (kept.0 + count, kept.1.saturating_add(bytes));
-            }
-            Entry::Unparsed { count } => {
-                summary.lines += count;
-                summary.unparsed += count;
-            }
-            Entry::Closed(session) => {
-                summary.sessions += 1;
-                summary.highlights.add_session(&session);
-                self.visitors.insert(session.host.stable_hash());
-                self.recent.push_front(session);
-                self.recent.truncate(RECENT_MAX);
-            }
-            Entry::Visitors { hashes } => self.visitors.extend(hashes),
-            Entry::Path { path, count } => *self.paths.entry(path).or_default() += count,
-            Entry::Sums { sessions, session_time_ms } => {
-                summary.sessions += sessions;
-                summary.highlights.session_time_ms += session_time_ms;
-            }
-        }
+    /// The sums so far, without what only people want to see.
+    pub fn sums(&self) -> Summary {
+        let ledger = self.lock();
+        let summary = &ledger.summary;
+        Summary { status: summary.status.clone(), highlights: Default::default(), ..*summary }
     }
 
-    /// Everything there is, as few entries that add up to the same figures.
-    fn entries(&self) -> Vec<Entry> {
-        let mut entries = Vec::new();
-        for ((minute, status), (count, bytes)) in &self.minutes {
-            entries.push(Entry::Minute { minute: *minute, status: *status, count: *count, bytes: *bytes });
+    /// Windows that begin within `range`, the latest `limit` of them, in the order of time.
+    pub fn windows(&self, kind: WindowKind, range: Range<EventTime>, limit: usize) -> Vec<Figures> {
+        if range.is_empty() {
+            return Vec::new();
         }
-        for (status, (count, bytes)) in &self.late_status {
-            entries.push(Entry::Late { status: *status, count: *count, bytes: *bytes });
+        let ledger = self.lock();
+        let mut found: Vec<Figures> =
+            ledger.windows(kind).range(range).rev().take(limit).map(|(_, figures)| figures.clone()).collect();
+        found.reverse();
+        found
+    }
+
+    /// The most frequent values of the last `minutes` minutes that are closed.
+    pub fn top(&self, dimension: Dimension, minutes: usize, limit: usize) -> Vec<PathCount> {
+        let ledger = self.lock();
+        let mut sums: BTreeMap<&str, u64> = BTreeMap::new();
+        let tops = ledger.tops.iter().rev().filter(|((_, of), _)| *of == dimension).take(minutes);
+        for (value, count) in tops.flat_map(|(_, top)| top) {
+            *sums.entry(value).or_default() += count;
         }
-        entries.push(Entry::Unparsed { count: self.summary.unparsed });
-        for (path, count) in &self.paths {
-            entries.push(Entry::Path { path: path.clone(), count: *count });
-        }
-        let kept = &self.summary.highlights.busiest_sessions;
-        entries.extend(kept.iter().cloned().map(Entry::Closed));
-        let kept_time: u64 = kept.iter().map(|session| session.duration_ms().unsigned_abs()).sum();
-        entries.push(Entry::Visitors { hashes: self.visitors.iter().copied().collect() });
-        entries.push(Entry::Sums {
-            sessions: self.summary.sessions - kept.len() as u64,
-            session_time_ms: self.summary.highlights.session_time_ms.saturating_sub(kept_time),
-        });
-        entries
+        top_paths(sums, limit)
+    }
+
+    /// Sessions closed of late, latest first.
+    pub fn sessions(&self, limit: usize) -> Vec<Session> {
+        self.lock().sessions.iter().take(limit).cloned().collect()
+    }
+
+    /// Alerts, latest first.
+    pub fn alerts(&self) -> Vec<Alert> {
+        self.lock().alerts.iter().rev().cloned().collect()
+    }
+
+    /// What could not be read.
+    pub fn unreadable(&self) -> Unreadable {
+        self.lock().unreadable.clone()
+    }
+
+    /// The number of the next change to alerts.
+    pub fn next_alert_change(&self) -> u64 {
+        self.lock().changes.next
+    }
+
+    /// The changes to alerts from number `from` on; none if some of them are not kept any more.
+    pub fn alert_changes(&self, from: u64) -> Option<Vec<(u64, Alert)>> {
+        self.lock().changes.since(from)
+    }
+
+    /// Has `listener` called when there are changes to alerts. It must not wait.
+    pub fn listen(&self, listener: impl Fn() + Send + Sync + 'static) {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(listener));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self) {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(|listener| listener());
     }
 }
 
 /// Adds everything up.
 pub(super) struct SummarySink {
     board: Arc<Board>,
-    kept: Option<OperatorListState<Entry>>,
+    arrival: Arrival,
+    kept: Option<OperatorListState<Kept>>,
 }
 
 impl SummarySink {
     pub(super) fn new(board: Arc<Board>) -> Self {
-        SummarySink { board, kept: None }
+        SummarySink { board, arrival: Arrival::default(), kept: None }
     }
 }
 
@@ -167,29 +181,34 @@ impl Stateful for SummarySink {
 
 impl Operator for SummarySink {
     fn open(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
+        self.arrival = Arrival::open(context)?;
         self.kept = Some(OperatorListState::list("figures", context.info().instance));
         Ok(())
     }
 
     fn restored(&mut self, _context: &mut OperatorContext<'_>) -> Result<()> {
-        let mut figures = Figures::default();
-        for entry in self.kept.iter().flat_map(|kept| kept.items()) {
-            figures.add(entry.clone());
+        let mut ledger = Ledger::default();
+        for kept in self.kept.iter().flat_map(|kept| kept.items()) {
+            ledger.restore(kept.clone());
         }
-        figures.recent.clear();
-        *self.board.lock() = figures;
+        let mut shown = self.board.lock();
+        // Who listens has seen changes up to here, whatever the restored checkpoint knows.
+        ledger.changes.next = shown.changes.next;
+        *shown = ledger;
         Ok(())
     }
 
-    fn on_batch(
-        &mut self,
-        _input: usize,
-        mut batch: Batch,
-        _context: &mut OperatorContext<'_>,
-    ) -> Result<()> {
-        let mut figures = self.board.lock();
+    fn on_batch(&mut self, _input: usize, mut batch: Batch, context: &mut OperatorContext<'_>) -> Result<()> {
+        self.arrival.record(batch.created_micros, context);
+        let mut ledger = self.board.lock();
+        let before = ledger.changes.next;
         for record in batch.take_rows::<Entry>()? {
-            figures.add(record.value);
+            ledger.add(record.value);
+        }
+        let has_changed = ledger.changes.next != before;
+        drop(ledger);
+        if has_changed {
+            self.board.tell();
         }
         Ok(())
     }
@@ -199,9 +218,9 @@ impl Operator for SummarySink {
         _checkpoint: CheckpointId,
         _context: &mut OperatorContext<'_>,
     ) -> Result<()> {
-        let entries = self.board.lock().entries();
-        if let Some(kept) = &mut self.kept {
-            kept.set(entries);
+        let kept = self.board.lock().keep();
+        if let Some(state) = &mut self.kept {
+            state.set(kept);
         }
         Ok(())
     }

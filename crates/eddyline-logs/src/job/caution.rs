@@ -43,7 +43,7 @@ impl Cautious {
 
 impl WatermarkGenerator<Parsed> for Cautious {
     fn on_event(&mut self, value: &Parsed, timestamp: EventTime, output: &mut WatermarkOutput) {
-        if matches!(value, Parsed::Access(_)) {
+        if matches!(value, Parsed::Line(_)) {
             self.see(timestamp);
             output.emit(self.latest.saturating_sub(self.delay_ms).saturating_sub(1));
         }

@@ -15,7 +15,7 @@ impl<'a> Cursor<'a> {
         Cursor { line, position: 0 }
     }
 
-    fn rest(&self) -> &'a [u8] {
+    pub(super) fn rest(&self) -> &'a [u8] {
         &self.line[self.position..]
     }
 

@@ -21,7 +21,7 @@ mod cursor;
 mod timestamp;
 mod unparsed;
 
-pub(crate) use timestamp::{MONTHS, civil_from_days};
+pub(crate) use timestamp::{MONTHS, civil_from_days, days_in_month, month_number};
 pub use timestamp::{days_from_civil, parse_timestamp};
 pub use unparsed::{Reason, Unparsed};
 
@@ -122,6 +122,11 @@ pub struct LogLine<'a> {
 /// assert_eq!(reason.to_string(), "impossible date or time of day at byte 10");
 /// ```
 pub fn parse_line(line: &[u8]) -> Result<LogLine<'_>, Unparsed> {
+    parse_with_rest(line).map(|(parsed, _)| parsed)
+}
+
+/// Reads one line; what stands behind the agent comes as it is.
+pub(crate) fn parse_with_rest(line: &[u8]) -> Result<(LogLine<'_>, &[u8]), Unparsed> {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     if line.is_empty() {
@@ -133,7 +138,7 @@ pub fn parse_line(line: &[u8]) -> Result<LogLine<'_>, Unparsed> {
     parse_fields(line).map_err(|unparsed| unparsed.or_binary(line))
 }
 
-fn parse_fields(line: &[u8]) -> Result<LogLine<'_>, Unparsed> {
+fn parse_fields(line: &[u8]) -> Result<(LogLine<'_>, &[u8]), Unparsed> {
     let mut cursor = Cursor::new(line);
     let host = cursor.host()?;
     let ident = cursor.word(Reason::MissingField)?;
@@ -157,7 +162,7 @@ fn parse_fields(line: &[u8]) -> Result<LogLine<'_>, Unparsed> {
         }
         (Some(referer), Some(agent))
     };
-    Ok(LogLine { host, ident, user, time, request, status, bytes, referer, agent })
+    Ok((LogLine { host, ident, user, time, request, status, bytes, referer, agent }, cursor.rest()))
 }
 
 #[cfg(test)]

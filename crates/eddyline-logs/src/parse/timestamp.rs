@@ -48,7 +48,8 @@ pub(crate) fn civil_from_days(days: i64) -> (i64, i64, i64) {
 pub(crate) const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-fn month_number(name: [u8; 3]) -> Option<i64> {
+/// The number of a month, from 1, by its name of three letters in any case.
+pub(crate) fn month_number(name: [u8; 3]) -> Option<i64> {
     // Upper or lower case: 0x20 is the bit between them.
     let number = match name.map(|byte| byte | 0x20) {
         [b'j', b'a', b'n'] => 1,
@@ -68,7 +69,8 @@ fn month_number(name: [u8; 3]) -> Option<i64> {
     name.iter().all(u8::is_ascii_alphabetic).then_some(number)
 }
 
-fn days_in_month(year: i64, month: i64) -> i64 {
+/// The days of a month of the Gregorian calendar.
+pub(crate) fn days_in_month(year: i64, month: i64) -> i64 {
     let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     match month {
         2 if is_leap => 29,

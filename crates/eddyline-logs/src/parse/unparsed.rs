@@ -36,6 +36,14 @@ pub enum Reason {
     BytesOutOfRange,
     /// Something other than a space stands behind a field.
     MissingSpace,
+    /// The line is no JSON object.
+    NotJson,
+    /// The JSON object has no time under any of the known names.
+    JsonWithoutTime,
+    /// The line does not begin as a line of its file's format does.
+    ForeignHeader,
+    /// No known format fits.
+    UnknownFormat,
 }
 
 impl Reason {
@@ -57,6 +65,10 @@ impl Reason {
             Reason::BytesNotANumber => "byte count is neither a number nor -",
             Reason::BytesOutOfRange => "byte count is too large",
             Reason::MissingSpace => "no space after a field",
+            Reason::NotJson => "no JSON object",
+            Reason::JsonWithoutTime => "a JSON object without a time",
+            Reason::ForeignHeader => "the line does not begin as its format does",
+            Reason::UnknownFormat => "no known log format",
         }
     }
 }
@@ -79,14 +91,14 @@ pub struct Unparsed {
 impl Unparsed {
     /// `offset` counts from 0, as slices do.
     #[cold]
-    pub(super) fn new(reason: Reason, offset: usize) -> Self {
+    pub(crate) fn new(reason: Reason, offset: usize) -> Self {
         Unparsed { reason, column: offset + 1 }
     }
 
     /// If the line holds binary garbage up to where parsing stopped, that explains more than the field in which
     /// it was noticed. Costs only lines that failed.
     #[cold]
-    pub(super) fn or_binary(self, line: &[u8]) -> Self {
+    pub(crate) fn or_binary(self, line: &[u8]) -> Self {
         let seen = &line[..self.column.min(line.len())];
         let is_binary = |byte: &u8| byte.is_ascii_control() && *byte != b'\t';
         match seen.iter().position(is_binary) {

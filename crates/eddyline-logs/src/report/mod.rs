@@ -6,11 +6,13 @@
 //! - Text from the log is cut to its place and stripped of control characters: logs hold what strangers sent.
 //! - Times are event times in UTC.
 
+mod alerts;
 mod chart;
 mod finale;
 mod live;
 mod style;
 
+pub use alerts::render_alerts;
 pub use finale::{RunFacts, render_final};
 pub use live::{LiveBlock, LiveStatus, render_live, render_live_line};
 pub use style::Style;

@@ -10,12 +10,15 @@
 //! - One line in [`MALFORMED_ONE_IN`] is no access log line; how, changes from one to the next.
 //! - [`TrafficTruth`] knows the right answers from what the model did, without parsing anything.
 
+mod incidents;
 mod random;
 mod site;
 mod truth;
 
+pub use incidents::{Incident, IncidentTraffic};
 pub use truth::TrafficTruth;
 
+use crate::detect::AlertKind;
 use crate::parse::{MONTHS, civil_from_days};
 use eddyline_core::EventTime;
 use random::{Random, mix};
@@ -148,6 +151,26 @@ impl TrafficModel {
         let first_minute = (dice >> 8) % 13;
         let minute = time.rem_euclid(15 * 60_000) / 60_000;
         dice.is_multiple_of(8) && (first_minute..first_minute + 2).contains(&(minute as u64))
+    }
+
+    /// The bursts of errors between two times.
+    fn bursts(&self, from: EventTime, to: EventTime) -> Vec<Incident> {
+        let mut found: Vec<Incident> = Vec::new();
+        let mut minute = from - from.rem_euclid(60_000);
+        while minute < to {
+            if self.is_incident(minute) {
+                let end = minute + 60_000;
+                match found.last_mut().filter(|before| before.end == minute) {
+                    Some(before) => before.end = end,
+                    None => {
+                        let kind = AlertKind::ErrorSpike;
+                        found.push(Incident { kind, host: String::new(), start: minute, end });
+                    }
+                }
+            }
+            minute += 60_000;
+        }
+        found
     }
 
     /// The index of the visitor who asks next: someone new, or someone who is there.

@@ -1,6 +1,7 @@
 //! Savepoints and rescaling of whole jobs: nothing is lost or doubled, whatever a job is started from and with how many
 //! workers it goes on.
 
+use crate::support::sorted;
 use eddyline::{
     CollectHandle, Collector, DataGenerator, Environment, JobHandle, JobState, KeyedContext,
     KeyedOpenContext, KeyedProcessFunction, Result, TimeDomain, ValueState, WatermarkStrategy,
@@ -10,7 +11,6 @@ use eddyline_state::{FileSystem, MemoryFileSystem};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use crate::support::sorted;
 
 const KEYS: u64 = 23;
 /// What tells a total from a numbered record.
