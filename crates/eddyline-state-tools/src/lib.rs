@@ -1,8 +1,7 @@
 //! Checkpoints and savepoints as a database, for people and programs that do not know their types.
 //!
 //! [`open`] finds a checkpoint by its path and keeps it readable while a running job deletes it; [`Listing`] tells what it
-//! holds; [`Selection`] picks rows, which [`RowWriter`]s write as JSON lines, CSV or (feature
-//! `parquet`) Parquet; [`compare`] finds the
+//! holds; [`Selection`] picks rows, which [`RowWriter`]s write as JSON lines or CSV; [`compare`] finds the
 //! differences of two; [`edit`] writes a new one with states replaced from JSON lines.
 //!
 //! All of it goes by the schemas that checkpoints carry, key group by key group: memory is bounded by the largest
@@ -47,8 +46,6 @@ mod tests;
 
 pub use diff::{Change, Difference, StateDifference, compare};
 pub use edit::{Edit, Edited, edit};
-#[cfg(feature = "parquet")]
-pub use export::ParquetRows;
 pub use export::{CsvRows, JsonRows, RowWriter};
 pub use json::value_from_json;
 pub use listing::{Ages, LargestKey, Listing, Measured, StateListing};

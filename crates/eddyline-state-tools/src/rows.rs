@@ -91,12 +91,6 @@ impl Selection {
         self
     }
 
-    /// Whether values are shown as they are kept.
-    #[cfg(feature = "parquet")]
-    pub(crate) fn is_raw(&self) -> bool {
-        self.raw
-    }
-
     /// The state.
     pub fn state(&self) -> &SavedState {
         &self.state

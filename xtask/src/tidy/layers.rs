@@ -47,11 +47,7 @@ const CONFINED: &[(&str, &[&str], &str)] = &[
     ("object_store", &["eddyline-storage"], "all else knows objects by the trait of eddyline-state"),
     ("hdfs-native", &["eddyline-storage"], "all else knows objects by the trait of eddyline-state"),
     ("axum", &["eddyline-logs-server"], "only servers speak HTTP"),
-    (
-        "parquet",
-        &["eddyline-logs", "eddyline-state-tools"],
-        "columnar files are a matter of those who store and export",
-    ),
+    ("parquet", &["eddyline-logs"], "columnar files are a matter of those who store"),
 ];
 
 /// Checks the `[dependencies]` of each `Cargo.toml`.

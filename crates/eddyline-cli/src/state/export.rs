@@ -36,9 +36,6 @@ enum Format {
     Json,
     /// Comma-separated values with a header.
     Csv,
-    /// Columns by the state's schema.
-    #[cfg(feature = "parquet")]
-    Parquet,
 }
 
 pub fn run(arguments: &ExportArguments) -> Result<()> {
@@ -55,10 +52,6 @@ pub fn run(arguments: &ExportArguments) -> Result<()> {
         let mut writer: Box<dyn RowWriter> = match arguments.format {
             Format::Json => Box::new(JsonRows::new(BufWriter::new(file))),
             Format::Csv => Box::new(CsvRows::new(file)),
-            #[cfg(feature = "parquet")]
-            Format::Parquet => {
-                Box::new(eddyline_state_tools::ParquetRows::new(BufWriter::new(file), &selection)?)
-            }
         };
         let entries = export(&selection, writer.as_mut())?;
         progress.add(bytes);
@@ -98,8 +91,6 @@ fn file_name(state: &SavedState, format: Format) -> String {
     let suffix = match format {
         Format::Json => "jsonl",
         Format::Csv => "csv",
-        #[cfg(feature = "parquet")]
-        Format::Parquet => "parquet",
     };
     format!("{}.{}.{suffix}", plain(state.uid()), plain(&state.descriptor().name))
 }

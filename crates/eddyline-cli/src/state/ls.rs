@@ -48,7 +48,7 @@ pub fn run(arguments: &LsArguments) -> Result<()> {
     for state in &listing.states {
         if uid != Some(&state.uid) {
             let of_operator = listing.states.iter().filter(|other| other.uid == state.uid);
-            let bytes = of_operator.map(|state| state.bytes).sum();
+            let bytes: u64 = of_operator.map(|state| state.bytes).sum();
             out.line(&format!("\n{}  {}", state.uid, size(bytes)))?;
             uid = Some(&state.uid);
         }

@@ -1,11 +1,5 @@
 //! Rows as files.
 
-#[cfg(feature = "parquet")]
-mod parquet;
-
-#[cfg(feature = "parquet")]
-pub use parquet::ParquetRows;
-
 use crate::rows::Row;
 use eddyline_core::{Error, Result, Value};
 use std::io::Write;
@@ -101,7 +95,7 @@ fn cell(value: Option<&Value>) -> Result<String> {
     }
 }
 
-pub(crate) fn unwritten(error: &dyn std::fmt::Display) -> Error {
+fn unwritten(error: &dyn std::fmt::Display) -> Error {
     Error::output(format!("cannot write the rows: {error}"))
         .with_hint("check the disk, or whoever reads them")
 }
