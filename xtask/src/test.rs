@@ -63,7 +63,7 @@ fn services(counts: &mut Counts) -> Result<()> {
         arguments.envs(service.environment());
     }
     let outcome = process::run_counted(&mut arguments, counts);
-    all.iter().map(|service| service.down()).collect::<Result<()>>()?;
+    all.into_iter().try_for_each(Service::down)?;
     outcome
 }
 

@@ -25,7 +25,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Process web access logs: requests per minute and status, sessions, top paths.
-    Logs(logs::LogsArguments),
+    Logs(Box<logs::LogsArguments>),
     /// Look into checkpoints and savepoints: list, read, export, compare, edit, verify.
     State(state::StateArguments),
     /// Running jobs and savepoints: list, show, stop, rescale, take, delete.

@@ -1,5 +1,7 @@
 //! `eddyline logs` is killed while it follows a log that is rotated: nothing is lost, nothing is there twice.
 
+#![allow(clippy::unwrap_used)] // a test may stop at what it does not expect
+
 use eddyline_logs::store::{LineQuery, Store, StoreSettings};
 use eddyline_logs::{Summary, TrafficModel, reference};
 use std::fs::{self, File, OpenOptions};

@@ -2,6 +2,8 @@
 //!
 //! Skipped with a notice where `chromedriver` is missing (Debian: `apt-get install chromium chromium-driver`).
 
+#![allow(clippy::unwrap_used)] // a test may stop at what it does not expect
+
 mod support;
 
 use serde_json::{Value, json};

@@ -1,5 +1,7 @@
 //! What the server answers while a job runs, asked over real connections.
 
+#![allow(clippy::unwrap_used)] // a test may stop at what it does not expect
+
 mod support;
 
 use eddyline_logs_server::{Listener, ROUTES, ServerSettings};
@@ -11,7 +13,7 @@ use support::{Served, access, connect, events, until_line};
 /// Forty minutes of visits; one in ten fails.
 fn traffic() -> Vec<String> {
     let line = |second: u32| {
-        let status = if second % 10 == 0 { 503 } else { 200 };
+        let status = if second.is_multiple_of(10) { 503 } else { 200 };
         access(&format!("10.0.0.{}", second % 7), second, &format!("GET /page/{}?q=1", second % 3), status)
     };
     (0..2_400).map(line).collect()

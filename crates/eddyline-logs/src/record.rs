@@ -92,6 +92,7 @@ impl LogRecord {
 
     /// Where `field` is in the text: in the line, if it is borrowed from there, else it is appended.
     #[inline]
+    #[allow(clippy::ptr_arg)] // whether it is borrowed is what matters
     fn keep(&mut self, field: &Cow<'_, [u8]>, line: &[u8]) -> Span {
         if let Cow::Borrowed(bytes) = field {
             let start = (bytes.as_ptr() as usize).wrapping_sub(line.as_ptr() as usize);

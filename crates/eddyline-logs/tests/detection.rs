@@ -1,5 +1,7 @@
 //! Planted incidents are found, and little else is: over 50 seeds, a day of traffic each, through the whole job.
 
+#![allow(clippy::unwrap_used)] // a test may stop at what it does not expect
+
 use eddyline::Environment;
 use eddyline_logs::detect::{Alert, AlertKind};
 use eddyline_logs::job::LogJob;

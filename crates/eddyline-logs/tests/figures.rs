@@ -1,6 +1,8 @@
 //! Every figure of the job's summary, windows and sessions against the independent computation in Python
 //! (`reference.py`), out-of-order lines included. Skipped with a notice where there is no `python3`.
 
+#![allow(clippy::unwrap_used)] // a test may stop at what it does not expect
+
 use eddyline::Environment;
 use eddyline_logs::TrafficModel;
 use eddyline_logs::job::{Figures, LogJob, WindowKind};

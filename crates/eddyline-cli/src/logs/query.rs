@@ -7,7 +7,7 @@ use eddyline_core::{Error, Result};
 use eddyline_logs::store::{LineQuery, Store, StoreSettings};
 use std::io::{self, Write};
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -198,7 +198,7 @@ fn print_line(line: &serde_json::Value, as_json: bool, out: &mut impl Write) -> 
     }
 }
 
-fn from_store(arguments: &QueryArguments, directory: &PathBuf) -> Result<()> {
+fn from_store(arguments: &QueryArguments, directory: &Path) -> Result<()> {
     if arguments.subject != Subject::Lines {
         return Err(
             Error::config("a store is asked for lines only").with_hint("ask a running job by --server")
@@ -218,7 +218,7 @@ fn from_store(arguments: &QueryArguments, directory: &PathBuf) -> Result<()> {
         limit: arguments.limit.unwrap_or(100),
         ..LineQuery::default()
     };
-    let store = Store::open(StoreSettings { directory: directory.clone(), lines: true, live: false })?;
+    let store = Store::open(StoreSettings { directory: directory.to_owned(), lines: true, live: false })?;
     let mut out = io::BufWriter::new(io::stdout().lock());
     let mut print = |line: &eddyline_logs::store::StoredLine| {
         if arguments.json {

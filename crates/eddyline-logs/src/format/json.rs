@@ -127,5 +127,5 @@ fn time_of(value: &Value, options: &ReadOptions) -> Option<EventTime> {
         size if size < 1e17 => number / 1e3,
         _ => number / 1e6,
     };
-    milliseconds.is_finite().then(|| milliseconds as EventTime)
+    milliseconds.is_finite().then_some(milliseconds as EventTime)
 }

@@ -57,10 +57,8 @@ impl RecordParser {
     fn reader(&mut self, file: &Arc<str>) -> &mut LineReader {
         let is_current =
             self.current.as_ref().is_some_and(|(current, _)| Arc::ptr_eq(current, file) || current == file);
-        if !is_current {
-            if let Some((before, reader)) = self.current.take() {
-                self.readers.insert(before, reader);
-            }
+        if !is_current && let Some((before, reader)) = self.current.take() {
+            self.readers.insert(before, reader);
         }
         let (options, rules, readers) = (&self.options, &self.rules, &mut self.readers);
         let (_, reader) = self.current.get_or_insert_with(|| {

@@ -118,7 +118,7 @@ impl LineColumns {
             schema: schema(fields),
             time: TimestampMillisecondBuilder::new().with_timezone("UTC"),
             status: Int32Builder::new(),
-            texts: [const { () }; 4].map(|()| StringBuilder::new()),
+            texts: std::array::from_fn(|_| StringBuilder::new()),
             bytes: Int64Builder::new(),
             latency_us: Int64Builder::new(),
             level: Int32Builder::new(),

@@ -23,11 +23,14 @@ pub struct SegmentFiles {
     known: Arc<Mutex<Known>>,
 }
 
+/// A frame of a compressed part: its file, and its place there.
+type FrameName = (String, u64);
+
 /// What is known of compressed parts.
 #[derive(Default)]
 struct Known {
     tables: BTreeMap<String, Arc<Vec<Frame>>>,
-    frames: VecDeque<((String, u64), Arc<Vec<u8>>)>,
+    frames: VecDeque<(FrameName, Arc<Vec<u8>>)>,
 }
 
 impl SegmentFiles {
