@@ -62,9 +62,9 @@ fn build_with(profile: &str, selection: &[&str]) -> Result<BTreeMap<String, Path
 }
 
 /// Builds one package's binary.
-pub fn build_package(package: &str) -> Result<PathBuf> {
+pub fn build_package(package: &str, features: &[&str]) -> Result<PathBuf> {
     let profile = if package == BENCH_PACKAGE { MEASURED_PROFILE } else { PROFILE };
-    build_with(profile, &["--package", package, "--bins"])?
+    build_with(profile, &[&["--package", package, "--bins"][..], features].concat())?
         .remove(package)
         .ok_or_else(|| format!("package {package} has no binary; this command needs one there"))
 }

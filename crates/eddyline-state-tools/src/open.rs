@@ -1,8 +1,10 @@
 //! Finding a checkpoint by its path.
 
 use eddyline_core::{Error, Result};
-use eddyline_protocol::{CheckpointId, Manifest};
-use eddyline_state::{CheckpointStore, FileSystem, HeldFileSystem, LocalFileSystem, SavepointReader};
+use eddyline_protocol::{CheckpointId, Manifest, ManifestKind};
+use eddyline_state::{
+    CheckpointStore, FileObjects, FileSystem, HeldFileSystem, LocalFileSystem, SavepointReader, open_snapshot,
+};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,12 +23,19 @@ pub struct Opened {
     pub directory: PathBuf,
 }
 
-/// Opens what `path` names: a checkpoint's directory or its file `COMPLETE`, the directory of a job, or one that has a
+/// Opens what `path` names: the directory of a checkpoint or a savepoint or its file `COMPLETE`, the directory of a job, or one that has a
 /// single job in it; of a job the newest complete checkpoint.
 ///
 /// # Errors
 /// If there is none, or its manifest cannot be read; says what was looked for where.
 pub fn open(path: &str) -> Result<Opened> {
+    if path.contains("://") && !path.starts_with("file://") {
+        return Err(Error::config("only checkpoints and savepoints on a local disk can be looked into")
+            .with_detail(path.to_owned())
+            .with_hint(
+                "copy its directory here first; a checkpoint needs all the files its manifest names",
+            ));
+    }
     let given = Path::new(path.strip_prefix("file://").unwrap_or(path));
     let path =
         std::path::absolute(given).map_err(|error| Error::config(format!("`{path}` is no path: {error}")))?;
@@ -95,11 +104,7 @@ fn open_checkpoint(directory: &Path) -> Result<Opened> {
     let name = directory.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let number = name.strip_prefix(CHECKPOINT_PREFIX).and_then(|number| number.parse::<CheckpointId>().ok());
     let Some(number) = number else {
-        return Err(Error::config(format!("a checkpoint's directory is not called `{name}`"))
-            .with_detail(directory.display().to_string())
-            .with_hint(
-                "keep the names of the directories when a checkpoint is moved: <job>/checkpoint-<number>",
-            ));
+        return open_savepoint(directory, &name);
     };
     let (root, job) = root_and_job(directory.parent().unwrap_or(directory))?;
     match held(&root, &job, number)? {
@@ -110,6 +115,21 @@ fn open_checkpoint(directory: &Path) -> Result<Opened> {
                 "a job keeps its newest checkpoints only: give the directory of the job to read the newest",
             )),
     }
+}
+
+/// Nobody deletes a savepoint unasked, so its files need not be held.
+fn open_savepoint(directory: &Path, name: &str) -> Result<Opened> {
+    let root = directory.parent().unwrap_or(directory);
+    let found = open_snapshot(Arc::new(FileObjects::new(Arc::new(LocalFileSystem), root)), name)?;
+    if found.manifest.kind != ManifestKind::Savepoint {
+        return Err(Error::config(format!("a checkpoint's directory is not called `{name}`"))
+            .with_detail(directory.display().to_string())
+            .with_hint(
+                "keep the names of the directories when a checkpoint is moved: <job>/checkpoint-<number>",
+            ));
+    }
+    let reader = SavepointReader::new(found.manifest, Arc::new(found.segments));
+    Ok(Opened { reader, directory: directory.to_owned() })
 }
 
 fn open_newest(directory: &Path) -> Result<Opened> {

@@ -5,11 +5,13 @@ use eddyline_core::{Data, KeyGroupRange, Reader, Result, Value, data};
 use eddyline_protocol::{MANIFEST_FORMAT, Manifest, ManifestKind, OperatorManifest};
 use eddyline_state::ttl::Timed;
 use eddyline_state::{
-    CheckpointStore, KeyedTable, ManagedState, PartWriter, SavepointReader, SavepointWriter,
+    CheckpointStore, FileObjects, KeyedTable, LocalFileSystem, ManagedState, PartWriter, SavepointReader,
+    SavepointWriter,
 };
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 const MAX: u32 = 8;
 
@@ -93,6 +95,22 @@ fn what_was_opened_can_be_read_when_its_job_has_deleted_it() {
     std::fs::remove_dir_all(root.path().join("bank")).unwrap();
     assert_eq!(rows(&reader, "bank", "accounts", None).len(), 50);
     reader.verify(&mut |_| {}).unwrap();
+}
+
+#[test]
+fn a_savepoint_is_read_wherever_it_was_moved_to() {
+    let root = tempfile::tempdir().unwrap();
+    example(root.path(), "bank", (0..50).map(|key| (key, account(key))));
+    let store = writable_store(root.path().to_str().unwrap(), "bank").unwrap();
+    let newest = store.complete_checkpoints().unwrap().pop().unwrap();
+    let target = FileObjects::new(Arc::new(LocalFileSystem), root.path().join("kept"));
+    let written = store.write_savepoint(newest, &target).unwrap();
+    std::fs::remove_dir_all(root.path().join("bank")).unwrap();
+    let moved = root.path().join("before the upgrade");
+    std::fs::rename(root.path().join("kept").join(written.directory), &moved).unwrap();
+    assert_eq!(rows(&opened(&moved).unwrap(), "bank", "accounts", None).len(), 50);
+    let remote = open("s3://bucket/kept").err().unwrap();
+    assert!(remote.message().contains("local disk"), "{}", remote.report());
 }
 
 /// Completes checkpoint `number` with as many entries and deletes the ones before, as a job does that keeps one.
