@@ -138,11 +138,16 @@ fn killed_jobs_lose_and_double_nothing() {
         interrupt(&child);
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success());
+        // With checkpoints an interrupt suspends: what is open stays open, and a later start goes on. So the summary
+        // on the last line is of what was read, not of what has been concluded.
         let text = String::from_utf8(output.stdout).unwrap();
         let summary: Summary = serde_json::from_str(text.lines().last().unwrap()).unwrap();
-        let (mut wanted, _) = reference::summarise(&lines);
-        wanted.alerts = summary.alerts;
-        assert_eq!(summary.to_json(), wanted.to_json());
+        let (wanted, _) = reference::summarise(&lines);
+        assert!(
+            summary.lines <= wanted.lines && summary.sessions <= wanted.sessions,
+            "{}",
+            summary.to_json()
+        );
         assert_eq!(letters(&site.path("dead")) as u64, wanted.unparsed);
     }
     expected.sort();

@@ -38,8 +38,9 @@ impl Browser {
         };
         let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
         let port = lines.by_ref().map_while(Result::ok).find_map(|line| {
+            // The first line names the port that was asked for, which is 0; a later one the port it is.
             let text = line.split("on port ").nth(1)?;
-            text.trim_end_matches('.').parse().ok()
+            text.trim_end_matches('.').parse().ok().filter(|port| *port != 0)
         });
         let mut browser = Browser { driver, port: port.unwrap(), session: String::new(), _profile: profile };
         let directory = browser._profile.path().display();

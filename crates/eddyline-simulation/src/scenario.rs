@@ -167,20 +167,21 @@ impl Scenario {
             rescales,
             faults: plan_faults(random, processes, run_ms),
         };
-        scenario.without_checkpoints_if_bounded()
+        scenario.as_bounded_jobs_want_it()
     }
 
     /// The same scenario with a job of the catalogue.
     #[must_use]
     pub fn with_catalogue(mut self, job: CatalogueJob) -> Self {
         self.catalogue = Some(job);
-        self.without_checkpoints_if_bounded()
+        self.as_bounded_jobs_want_it()
     }
 
-    /// What collects bounded data takes no periodic checkpoints.
-    fn without_checkpoints_if_bounded(mut self) -> Self {
+    /// What collects bounded data takes no periodic checkpoints and cannot be suspended.
+    fn as_bounded_jobs_want_it(mut self) -> Self {
         if self.catalogue.is_some_and(|job| job.is_bounded) {
             self.checkpoints.interval_ms = None;
+            self.faults.retain(|fault| fault.kind != FaultKind::Suspend);
         }
         self
     }

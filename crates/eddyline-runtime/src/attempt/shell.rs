@@ -41,6 +41,9 @@ pub(crate) enum Event {
     Cancel,
 }
 
+/// How many waiting events are heard before the time is looked at again.
+const EVENTS_AT_ONCE: usize = 1_024;
+
 /// Without news for this long, the supervisor looks at the time and updates the status.
 const LOOK_AROUND: Duration = Duration::from_millis(100);
 /// Time without progress after which the log says what holds the job, milliseconds.
@@ -140,6 +143,7 @@ impl ProcessShell {
                 if let Some(event) = event {
                     self.on_event(at, event, &mut supervisor);
                 }
+                let at = self.hear_what_waits(&mut supervisor, events);
                 supervisor.on_time(at, &mut self);
                 self.unproven &= !supervisor.attempt_is_running();
                 self.update_status(&supervisor, at.now_ms);
@@ -180,6 +184,20 @@ impl ProcessShell {
                 Err(Error::internal("the supervisor lost all its connections"))
             }
         }
+    }
+
+    /// What was said while this thread was busy, with a storage that does not answer above all, is heard before anybody
+    /// counts as silent; answers the time after that.
+    fn hear_what_waits(&mut self, supervisor: &mut Supervisor, events: &Receiver<Event>) -> Moment {
+        for _ in 0..EVENTS_AT_ONCE {
+            if supervisor.outcome().is_some() {
+                break;
+            }
+            let Ok(event) = events.try_recv() else { break };
+            let at = self.now();
+            self.on_event(at, event, supervisor);
+        }
+        self.now()
     }
 
     fn on_event(&mut self, at: Moment, event: Event, supervisor: &mut Supervisor) {

@@ -135,6 +135,17 @@ impl FileObjects {
         Ok((path, directory))
     }
 
+    /// What `look` finds at `path`; none if nothing is there, or what was is deleted by somebody meanwhile.
+    fn unless_gone<T>(&self, path: &Path, look: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
+        if !self.files.exists(path)? {
+            return Ok(None);
+        }
+        match look() {
+            Err(_) if !self.files.exists(path)? => Ok(None),
+            found => found.map(Some),
+        }
+    }
+
     /// Makes the empty file `path`; answers whether it was not there.
     fn claim(&self, path: &Path, directory: &Path) -> Result<bool> {
         let Some(mut file) = self.files.create_new(path)? else { return Ok(false) };
@@ -194,12 +205,12 @@ impl ObjectStorage for FileObjects {
 
     fn length(&self, name: &str) -> Result<Option<u64>> {
         let path = self.path(name);
-        if self.files.exists(&path)? { self.files.length(&path).map(Some) } else { Ok(None) }
+        self.unless_gone(&path, || self.files.length(&path))
     }
 
     fn list(&self, directory: &str) -> Result<Vec<DirectoryEntry>> {
         let path = self.path(directory);
-        if self.files.exists(&path)? { self.files.list(&path) } else { Ok(Vec::new()) }
+        Ok(self.unless_gone(&path, || self.files.list(&path))?.unwrap_or_default())
     }
 
     fn remove(&self, names: &[String]) -> Result<()> {

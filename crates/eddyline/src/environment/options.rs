@@ -87,7 +87,7 @@ const ENTRIES: &[OptionEntry] = entries! {
     "execution.runtime-mode", "`STREAMING`, `BATCH` (final results only) or `AUTOMATIC` (STREAMING)",
         |options, key, value| options.runtime_mode = RuntimeMode::parse(key, value)?;
     "execution.checkpointing.interval", "from checkpoint to checkpoint; 0: the final one only (10 s)",
-        |options, key, value| options.runtime.checkpoints.interval_ms = Some(millis(key, value)?).filter(|ms| *ms > 0);
+        |options, key, value| options.runtime.checkpoints.interval_ms = Some(millis(key, value)?);
     "execution.checkpointing.dir", "directory of the checkpoints, a path or a URL (none kept)",
         |options, key, value| options.runtime.checkpoint_dir = Some(location(key, value)?.into());
     "state.checkpoints.dir", "the same as `execution.checkpointing.dir`",

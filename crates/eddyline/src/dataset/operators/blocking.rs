@@ -370,7 +370,8 @@ impl<B: Body> Operator for BlockingOperator<B> {
         if matches!(self.phase, Phase::Done) || self.body.is_empty() && self.accounted == 0 {
             return Ok(());
         }
-        Err(Error::state("a job cannot be suspended while it collects bounded data")
+        // Tried again, it would be refused again.
+        Err(Error::config("a job cannot be suspended while it collects bounded data")
             .with_detail(format!("operator `{}`", context.info().name))
             .with_hint(
                 "let it come to its end, or cancel it: a job on bounded data begins again after a stop",
