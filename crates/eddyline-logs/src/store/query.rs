@@ -132,9 +132,13 @@ impl Store {
         // The tail first: what leaves it afterwards is in a file by then.
         self.tail.visit(|record| {
             if query.wants(record) {
-                latest.add(StoredLine::from(record));
+                // Lines come in the order of their arrival: an early one may have come late.
+                match latest.earliest() {
+                    Some(earliest) if record.time < earliest => latest.more = true,
+                    _ => latest.add(StoredLine::from(record)),
+                }
             }
-            latest.lines.len() < query.limit
+            true
         });
         for partition in partitions(&self.settings.directory.join(LINES), &query.times)?.into_iter().rev() {
             if latest.earliest().is_some_and(|earliest| partition.times.end <= earliest) {
