@@ -178,8 +178,11 @@ impl Run {
         let counts = *self.world.counts.borrow();
         let faults: u64 = self.struck.values().sum();
         let failure = failure.or_else(|| judgement.err());
+        // What collects bounded data has the final cut only.
+        let is_bounded = self.world.scenario.catalogue.is_some_and(|job| job.is_bounded);
+        let cuts_min = if is_bounded { 1 } else { CUTS_MIN };
         let failure = failure.or_else(|| {
-            (counts.cuts < CUTS_MIN || faults < FAULTS_MIN)
+            (counts.cuts < cuts_min || faults < FAULTS_MIN)
                 .then(|| format!("proves too little: {} cuts, {faults} faults", counts.cuts))
         });
         self.world.trace.note(&format!("end: {failure:?}, {rows} rows"));

@@ -48,8 +48,15 @@ impl SavepointReader {
     /// # Errors
     /// If there is none, or its manifest cannot be read.
     pub fn newest(store: &CheckpointStore) -> Result<Self> {
+        let mut seen = 0;
         for _ in 0..NEWEST_TRIES_MAX {
             let Some(newest) = store.complete_checkpoints()?.last().copied() else {
+                // Those that were listed may have been deleted before they were looked at, as newer ones had come.
+                let next = store.next_checkpoint()?;
+                if next > seen + 1 {
+                    seen = next - 1;
+                    continue;
+                }
                 return Err(Error::state(format!("job `{}` has no complete checkpoint", store.job()))
                     .with_hint("wait for the first checkpoint of the job, or check the directory"));
             };

@@ -65,12 +65,13 @@ fn a_checkpoint_directory_that_cannot_be_is_named() {
     let place = Place::new(PROGRAM).unwrap();
     std::fs::write(place.path("file"), "").unwrap();
     let (beneath, named) = (place.text("file/checkpoints"), place.text("file"));
-    for (directory, named) in
-        [(beneath.as_str(), named.as_str()), ("/proc/eddyline-tests", "/proc/eddyline-tests")]
-    {
+    for (directory, named, reason) in [
+        (beneath.as_str(), named.as_str(), "Not a directory"),
+        ("/proc/eddyline-tests", "/proc/eddyline-tests", "cannot make directory"),
+    ] {
         let ended =
             place.run(&["--checkpoint-dir", directory, "--", "count", &place.text("out"), "10"]).unwrap();
-        assert_fails(&ended, &["cannot make directory", named]);
+        assert_fails(&ended, &[reason, named]);
     }
 }
 
