@@ -23,7 +23,9 @@ fn jobs_survive_what_seeds_do_to_them() {
     for seed in 1_000..1_060 {
         let report = run_seed(seed, false);
         assert_eq!(report.failure, None, "eddyline-simulation --seeds 1 --first-seed {seed} --trace");
-        assert!(report.counts.cuts >= 5, "seed {seed}");
+        // What collects bounded data has the final cut only.
+        let is_bounded = Scenario::from_seed(seed).catalogue.is_some_and(|job| job.is_bounded);
+        assert!(report.counts.cuts >= if is_bounded { 1 } else { 5 }, "seed {seed}");
         assert!(report.faults.values().sum::<u64>() >= 3, "seed {seed}");
     }
 }
