@@ -181,7 +181,8 @@ impl Scenario {
     fn as_bounded_jobs_want_it(mut self) -> Self {
         if self.catalogue.is_some_and(|job| job.is_bounded) {
             self.checkpoints.interval_ms = None;
-            self.faults.retain(|fault| fault.kind != FaultKind::Suspend);
+            let suspends = self.faults.iter_mut().filter(|fault| fault.kind == FaultKind::Suspend);
+            suspends.for_each(|fault| fault.kind = FaultKind::KillWorker);
         }
         self
     }

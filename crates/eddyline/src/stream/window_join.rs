@@ -45,9 +45,10 @@ struct Sides<K, L, R, A: WindowAssigner<Sided<L, R>>, Tr> {
 /// use std::time::Duration;
 ///
 /// let environment = Environment::new();
-/// let times = || WatermarkStrategy::for_monotonous_timestamps();
-/// let clicks = environment.from_collection_with(vec![(1u64, 1_000), (1, 7_000)], times());
-/// let prices = environment.from_collection_with(vec![((1u64, 20u32), 2_000)], times());
+/// let times = WatermarkStrategy::for_monotonous_timestamps();
+/// let clicks = environment.from_collection_with(vec![(1u64, 1_000), (1, 7_000)], times);
+/// let times = WatermarkStrategy::for_monotonous_timestamps();
+/// let prices = environment.from_collection_with(vec![((1u64, 20u32), 2_000)], times);
 /// let windows = CumulativeWindows::event_time(Duration::from_secs(10), Duration::from_secs(5));
 /// let offers = clicks
 ///     .key_by(|item| *item)
