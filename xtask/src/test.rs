@@ -58,11 +58,13 @@ fn services(counts: &mut Counts) -> Result<()> {
     let all = [Service::S3, Service::Hdfs];
     let mut arguments = cargo_test(&["--workspace", "--test", "service*"]);
     arguments.args(["--", "--include-ignored", "--test-threads=1"]);
-    for service in all {
+    let up = all.into_iter().try_for_each(|service| {
         eprintln!("xtask: {}", service.up()?);
         arguments.envs(service.environment());
-    }
-    let outcome = process::run_counted(&mut arguments, counts);
+        Ok(())
+    });
+    // Servers that are up are stopped also if the next one could not be started.
+    let outcome = up.and_then(|()| process::run_counted(&mut arguments, counts));
     all.into_iter().try_for_each(Service::down)?;
     outcome
 }
