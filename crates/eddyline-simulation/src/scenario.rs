@@ -167,18 +167,18 @@ impl Scenario {
             rescales,
             faults: plan_faults(random, processes, run_ms),
         };
-        scenario.as_bounded_jobs_want_it()
+        scenario.for_bounded_jobs()
     }
 
     /// The same scenario with a job of the catalogue.
     #[must_use]
     pub fn with_catalogue(mut self, job: CatalogueJob) -> Self {
         self.catalogue = Some(job);
-        self.as_bounded_jobs_want_it()
+        self.for_bounded_jobs()
     }
 
     /// What collects bounded data takes no periodic checkpoints and cannot be suspended.
-    fn as_bounded_jobs_want_it(mut self) -> Self {
+    fn for_bounded_jobs(mut self) -> Self {
         if self.catalogue.is_some_and(|job| job.is_bounded) {
             self.checkpoints.interval_ms = None;
             let suspends = self.faults.iter_mut().filter(|fault| fault.kind == FaultKind::Suspend);
