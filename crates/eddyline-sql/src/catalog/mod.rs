@@ -1,0 +1,5 @@
+//! What scripts define: catalogs, databases, tables, views.
+
+mod table;
+
+pub(crate) use table::{ColumnSource, TableColumn, TableDef};

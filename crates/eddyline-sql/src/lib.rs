@@ -1,0 +1,12 @@
+//! Eddyline's SQL: Flink's dialect, planned onto streaming relational operators.
+//!
+//! A script goes through `parser` (text to tree), `bind` (names and types to a relational plan), `plan` (rewriting) and
+//! `job` (operators on the runtime); `session` holds what lasts from one statement to the next.
+
+mod catalog;
+mod connector;
+mod expr;
+mod functions;
+mod parser;
+mod row;
+mod types;
