@@ -3,10 +3,12 @@
 //! A script goes through `parser` (text to tree), `bind` (names and types to a relational plan), `plan` (rewriting) and
 //! `job` (operators on the runtime); `session` holds what lasts from one statement to the next.
 
+mod bind;
 mod catalog;
 mod connector;
 mod expr;
 mod functions;
 mod parser;
+mod plan;
 mod row;
 mod types;
