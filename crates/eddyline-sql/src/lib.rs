@@ -8,6 +8,8 @@ mod catalog;
 mod connector;
 mod expr;
 mod functions;
+mod job;
+mod operators;
 mod parser;
 mod plan;
 mod row;

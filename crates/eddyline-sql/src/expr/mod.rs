@@ -9,6 +9,7 @@ mod text_parse;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use arithmetic::decimal as decimal_arithmetic;
 pub(crate) use cast::cast_value;
 pub(crate) use eval::{EvalContext, evaluate, evaluate_predicate, fold};
 
@@ -303,4 +304,9 @@ impl Typed {
             _ => false,
         })
     }
+}
+
+/// A double as an unscaled decimal, rounded half away from zero; none if it does not fit.
+pub(crate) fn decimal_of_float(value: f64, precision: u8, scale: u8) -> Option<i128> {
+    text_parse::decimal(&format!("{value:e}"), precision, scale)
 }

@@ -32,6 +32,7 @@ enum Values<'a> {
 pub(crate) struct ColumnView<'a> {
     values: Values<'a>,
     nulls: Option<&'a NullBuffer>,
+    units_per_milli: i64,
 }
 
 impl<'a> ColumnView<'a> {
@@ -68,12 +69,22 @@ impl<'a> ColumnView<'a> {
             DataType::Struct(_) => Values::Row(array.as_struct().columns().iter().map(ColumnView::new).collect()),
             other => unreachable!("invariant: the planner makes no columns of type {other}"),
         };
-        ColumnView { values, nulls: array.nulls() }
+        let units_per_milli = match array.data_type() {
+            DataType::Timestamp(TimeUnit::Microsecond, _) => 1_000,
+            DataType::Timestamp(_, _) => 1_000_000,
+            _ => 1,
+        };
+        ColumnView { values, nulls: array.nulls(), units_per_milli }
     }
 
     #[inline]
     pub(crate) fn is_null(&self, row: usize) -> bool {
         matches!(self.values, Values::Null) || self.nulls.is_some_and(|nulls| nulls.is_null(row))
+    }
+
+    /// What a timestamp's values are to be divided by for milliseconds; 1 for other columns.
+    pub(crate) fn units_per_milli(&self) -> i64 {
+        self.units_per_milli
     }
 
     /// The whole number in `row`: also of dates, times and timestamps.
