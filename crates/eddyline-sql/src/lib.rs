@@ -7,10 +7,14 @@ mod bind;
 mod catalog;
 mod connector;
 mod expr;
+mod format;
 mod functions;
 mod job;
 mod operators;
 mod parser;
 mod plan;
 mod row;
+mod session;
 mod types;
+
+pub use session::{OutputFormat, ScriptOutput, Session, SqlMode};

@@ -122,6 +122,11 @@ impl Binder<'_> {
         }
     }
 
+    /// The rows of the table or view `name`, and its path.
+    pub(crate) fn table_of(&self, name: &ObjectName) -> SqlResult<(Rel, Vec<String>)> {
+        self.table(name, &[])
+    }
+
     fn view(&self, view: &View) -> SqlResult<Rel> {
         let query = crate::parser::parse_query(&view.text)?;
         // Names in a view mean what they meant where it was made, and it knows no WITH around.
