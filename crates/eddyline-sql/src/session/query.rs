@@ -226,7 +226,7 @@ impl Session {
             let json = serde_json::to_string_pretty(&job.graph).map_err(|error| Error::internal(error.to_string()))?;
             return output.text(&json);
         }
-        output.text(&job.graph.to_string())
+        output.text(&job.graph.to_text())
     }
 
     fn explain_insert(&self, insert: &Insert, translator: &mut Translator, rels: &mut Vec<Rel>) -> SqlResult<()> {
