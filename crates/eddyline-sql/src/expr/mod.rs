@@ -1,11 +1,11 @@
 //! Typed expressions: what the binder makes of a tree, and how they are computed over columns.
 
-mod arithmetic;
+pub(crate) mod arithmetic;
 mod cast;
 mod compare;
 mod eval;
 pub(crate) mod text_format;
-mod text_parse;
+pub(crate) mod text_parse;
 #[cfg(test)]
 mod tests;
 

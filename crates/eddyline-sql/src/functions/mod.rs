@@ -3,8 +3,29 @@
 //! A function says what types it takes and gives (`resolve`) and how values are computed (`eval`). The planner casts
 //! the arguments to the types that `resolve` answers, so `eval` sees exactly those.
 
+mod array;
+mod columns;
 mod conditional;
+mod encoding;
+mod hash;
+mod java_regex;
+mod json;
+mod like;
+mod map;
+mod math;
+mod math_functions;
+mod numerals;
+mod printf;
+mod random;
+mod regexp;
 mod registry;
+mod signature;
+mod text;
+mod text_search;
+mod text_shape;
+mod time;
+mod type_name;
+mod url;
 
 pub(crate) use registry::{find, names};
 

@@ -63,6 +63,8 @@ pub(crate) enum TypeKind {
 
 impl TypeKind {
     pub(crate) const STRING: TypeKind = TypeKind::VarChar(u32::MAX);
+    /// A text that a JSON function made: another one takes it in as it is. It is STRING to all else.
+    pub(crate) const JSON_TEXT: TypeKind = TypeKind::VarChar(u32::MAX - 1);
     pub(crate) const BYTES: TypeKind = TypeKind::VarBinary(u32::MAX);
 
     pub(crate) fn nullable(self) -> SqlType {
@@ -199,7 +201,7 @@ impl fmt::Display for TypeKind {
             TypeKind::Double => f.write_str("DOUBLE"),
             TypeKind::Decimal(precision, scale) => write!(f, "DECIMAL({precision}, {scale})"),
             TypeKind::Char(length) => write!(f, "CHAR({length})"),
-            TypeKind::VarChar(u32::MAX) => f.write_str("STRING"),
+            TypeKind::VarChar(u32::MAX) | &TypeKind::JSON_TEXT => f.write_str("STRING"),
             TypeKind::VarChar(length) => write!(f, "VARCHAR({length})"),
             TypeKind::Binary(length) => write!(f, "BINARY({length})"),
             TypeKind::VarBinary(u32::MAX) => f.write_str("BYTES"),
