@@ -13,11 +13,15 @@ pub(super) fn text_at(column: &StringArray, row: usize) -> Option<&str> {
     if column.is_null(row) { None } else { Some(column.value(row)) }
 }
 
+/// The bytes of the texts of `column`, which may be a small part of a large buffer.
+pub(super) fn text_bytes(column: &StringArray) -> usize {
+    let offsets = column.value_offsets();
+    (offsets[offsets.len() - 1] - offsets[0]) as usize
+}
+
 /// A builder with room for the texts of `column`.
 pub(super) fn text_builder(column: &StringArray) -> StringBuilder {
-    let offsets = column.value_offsets();
-    let bytes = offsets[offsets.len() - 1] - offsets[0];
-    StringBuilder::with_capacity(column.len(), bytes as usize)
+    StringBuilder::with_capacity(column.len(), text_bytes(column))
 }
 
 /// One text of each text.

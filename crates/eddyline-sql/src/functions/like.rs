@@ -101,7 +101,7 @@ impl Part {
                 let mut rest = text.chars();
                 let is_here =
                     letters.iter().all(|wanted| rest.next().is_some_and(|letter| fits(*wanted, letter)));
-                is_here.then(|| rest.as_str())
+                is_here.then_some(rest.as_str())
             }
         }
     }
@@ -207,4 +207,48 @@ fn similar_regex(pattern: &str, escape: Option<char>) -> Result<Regex, String> {
     }
     out.push_str(")$");
     Regex::new(&out).map_err(|_| wrong("is not one"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What LIKE means, letter by letter.
+    fn naive(pattern: &[char], text: &[char]) -> bool {
+        match (pattern.split_first(), text.split_first()) {
+            (None, None) => true,
+            (Some(('%', rest)), None) => naive(rest, text),
+            (Some(('%', rest)), Some((_, behind))) => naive(rest, text) || naive(pattern, behind),
+            (Some(('_', rest)), Some((_, behind))) => naive(rest, behind),
+            (Some((letter, rest)), Some((other, behind))) => letter == other && naive(rest, behind),
+            _ => false,
+        }
+    }
+
+    /// All texts of at most `most` of `letters`.
+    fn texts(letters: &[char], most: usize) -> Vec<Vec<char>> {
+        let mut all = vec![Vec::new()];
+        let mut last = all.clone();
+        for _ in 0..most {
+            let longer = last
+                .iter()
+                .flat_map(|text| letters.iter().map(move |letter| [text.as_slice(), &[*letter]].concat()));
+            last = longer.collect();
+            all.extend(last.iter().cloned());
+        }
+        all
+    }
+
+    #[test]
+    fn all_short_patterns_match_as_they_are_defined() {
+        let texts_of_two = texts(&['a', 'ä'], 5);
+        for pattern in texts(&['a', 'ä', '%', '_'], 4) {
+            let written: String = pattern.iter().collect();
+            let compiled = LikePattern::parse(&written, None).unwrap();
+            for text in &texts_of_two {
+                let joined: String = text.iter().collect();
+                assert_eq!(compiled.matches(&joined), naive(&pattern, text), "'{joined}' LIKE '{written}'");
+            }
+        }
+    }
 }

@@ -20,8 +20,6 @@ mod random;
 mod regexp;
 mod registry;
 mod signature;
-#[cfg(test)]
-mod tests;
 mod text;
 mod text_search;
 mod text_shape;
@@ -32,7 +30,7 @@ mod url;
 pub(crate) use registry::{find, names};
 
 use crate::row::Value;
-use crate::types::{SqlType, TypeKind};
+use crate::types::SqlType;
 use arrow_array::ArrayRef;
 use jiff::tz::TimeZone;
 
@@ -134,10 +132,4 @@ pub(crate) fn arity(arguments: &[Argument], counts: std::ops::RangeInclusive<usi
         () if *most == usize::MAX => format!("takes at least {least} arguments, not {}", arguments.len()),
         () => format!("takes {least} to {most} arguments, not {}", arguments.len()),
     })
-}
-
-/// The arguments as they are, and a result that is NULL if one of them is.
-pub(crate) fn as_given(arguments: &[Argument], result: TypeKind) -> Resolved {
-    let params = arguments.iter().map(|argument| argument.data_type.clone()).collect();
-    Resolved { params, result: result.with_nullability(any_nullable(arguments)) }
 }

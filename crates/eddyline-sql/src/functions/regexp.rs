@@ -1,16 +1,16 @@
 //! Functions of regular expressions. A pattern that is wrong gives NULL, or FALSE, as in Flink; one that needs what
 //! the engine has not is an error.
 
-use super::columns::{Last, bools, int_of, text_at};
+use super::columns::{Last, bools, int_of, text_at, text_bytes};
 use super::java_regex::JavaRegex;
 use super::signature::{Takes, int_or, nullable, strict, text, text_or_null};
 use super::text::char_count;
 use super::{Argument, CallInfo, Function, Resolved};
 use crate::row::{ColumnView, Value};
 use crate::types::TypeKind;
+use arrow_array::ArrayRef;
 use arrow_array::builder::StringBuilder;
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef};
 use std::sync::Arc;
 
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -52,7 +52,7 @@ fn regexp_extract(columns: &[ArrayRef], rows: usize, _: &CallInfo) -> Result<Arr
     let groups = columns.get(2).map(ColumnView::new);
     let mut last = Last::new();
     let mut locations: Option<(usize, regex::CaptureLocations)> = None;
-    let mut builder = StringBuilder::with_capacity(rows, texts.value_data().len() / 2);
+    let mut builder = StringBuilder::with_capacity(rows, text_bytes(texts) / 2);
     for row in 0..rows {
         let group = int_of(groups.as_ref(), row, 0).and_then(|group| usize::try_from(group).ok());
         let (Some(text), Some(pattern), Some(group)) = (text_at(texts, row), text_at(patterns, row), group)

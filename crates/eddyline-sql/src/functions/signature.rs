@@ -20,7 +20,6 @@ pub(super) enum Takes {
     /// Any number, cast to DOUBLE.
     Double,
     Boolean,
-    Date,
     /// A date, time or timestamp: stays as it is.
     Temporal,
     /// A date or timestamp: stays as it is.
@@ -39,7 +38,6 @@ impl Takes {
             Takes::Exact => "an exact number",
             Takes::Number | Takes::Double => "a number",
             Takes::Boolean => "a truth value",
-            Takes::Date => "a date",
             Takes::Temporal => "a date, time or timestamp",
             Takes::Day => "a date or timestamp",
             Takes::Array => "an array",
@@ -59,7 +57,6 @@ impl Takes {
                 Takes::Integer | Takes::Exact | Takes::Number => TypeKind::Int,
                 Takes::Double => TypeKind::Double,
                 Takes::Boolean => TypeKind::Boolean,
-                Takes::Date => TypeKind::Date,
                 Takes::Temporal | Takes::Day => TypeKind::Timestamp(3),
                 Takes::Array => TypeKind::Array(Box::new(TypeKind::Null.nullable())),
                 Takes::Map => {
@@ -79,7 +76,6 @@ impl Takes {
             Takes::Number => as_is(kind.is_numeric()),
             Takes::Double => cast(kind.is_numeric(), TypeKind::Double),
             Takes::Boolean => as_is(*kind == TypeKind::Boolean),
-            Takes::Date => cast(kind.is_timestamp() || *kind == TypeKind::Date, TypeKind::Date),
             Takes::Temporal => as_is(kind.is_temporal()),
             Takes::Day => as_is(kind.is_timestamp() || *kind == TypeKind::Date),
             Takes::Array => as_is(matches!(kind, TypeKind::Array(_))),

@@ -1,6 +1,6 @@
 //! Text as a whole: its case, its length, its parts and joints. Positions and lengths count characters.
 
-use super::columns::{int_of, ints, map_ascii, map_texts, text_at, text_builder};
+use super::columns::{int_of, ints, map_ascii, map_texts, text_at, text_builder, text_bytes};
 use super::signature::{Takes, many, mismatch, nullable, strict};
 use super::{Argument, CallInfo, Function, Resolved, any_nullable, arity};
 use crate::row::{ColumnBuilder, ColumnView, Value, views_of};
@@ -16,6 +16,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::columns("LOWER", one_text, |columns, _, _| Ok(lower(&columns[0]))),
     Function::columns("CHAR_LENGTH", length, char_length),
     Function::columns("CHARACTER_LENGTH", length, char_length),
+    Function::columns("LENGTH", length, char_length),
     Function::columns("SUBSTRING", resolve_substring, substring),
     Function::columns("SUBSTR", resolve_substring, substring),
     Function::columns("LEFT", resolve_side, |columns, rows, _| Ok(side(columns, rows, true))),
@@ -194,7 +195,7 @@ fn resolve_concat(arguments: &[Argument]) -> Result<Resolved, String> {
 
 fn concat_texts(columns: &[ArrayRef], rows: usize) -> ArrayRef {
     let texts: Vec<_> = columns.iter().map(|column| column.as_string::<i32>()).collect();
-    let bytes: usize = texts.iter().map(|texts| texts.value_data().len()).sum();
+    let bytes: usize = texts.iter().map(|texts| text_bytes(texts)).sum();
     let mut builder = StringBuilder::with_capacity(rows, bytes);
     for row in 0..rows {
         if texts.iter().any(|texts| texts.is_null(row)) {

@@ -112,6 +112,8 @@ impl Parser<'_> {
         let start = left.span;
         let kind = if self.take_word("IS") {
             self.is_test(left)?
+        } else if let Some(overlaps) = self.overlaps(left)? {
+            overlaps
         } else {
             let ahead = usize::from(self.is_word("NOT"));
             let known = ["BETWEEN", "IN", "LIKE", "SIMILAR"];

@@ -1,7 +1,7 @@
 //! Functions whose arguments have a grammar of their own.
 
 use super::Parser;
-use super::ast::{Call, Expr, ExprKind, Ident, Literal};
+use super::ast::{Call, Expr, ExprKind, Literal};
 use super::expr::expr;
 use super::lexer::TokenKind;
 use super::span::SqlResult;
@@ -109,7 +109,8 @@ impl Parser<'_> {
         Ok(vec![side, blank, first])
     }
 
-    /// The JSON functions; what they say of types, wrappers and errors becomes symbols behind the arguments.
+    /// The JSON functions; what they say of types, wrappers and errors becomes symbols behind the arguments. Where a
+    /// clause has a value, it follows its symbol.
     pub(super) fn json_call(&mut self, word: &str) -> SqlResult<ExprKind> {
         let name = self.any_ident("a function")?;
         self.expect_symbol("(")?;
@@ -150,13 +151,28 @@ impl Parser<'_> {
         }
     }
 
+    /// `(start, end) OVERLAPS (start, end)`, behind the first pair: a call with four arguments.
+    pub(super) fn overlaps(&mut self, first: &Expr) -> SqlResult<Option<ExprKind>> {
+        let ExprKind::Row(one) = &*first.kind else { return Ok(None) };
+        if one.len() != 2 || !self.is_word("OVERLAPS") || !self.is_symbol_at(1, "(") {
+            return Ok(None);
+        }
+        let name = self.any_ident("OVERLAPS")?;
+        let other = self.parenthesised(Parser::expr)?;
+        if other.len() != 2 {
+            return Err(self.unexpected("two points of time behind OVERLAPS"));
+        }
+        let args = one.iter().cloned().chain(other).collect();
+        Ok(Some(ExprKind::Call(Call::plain(name, args))))
+    }
+
     fn json_clause(&mut self, call: &mut Call) -> SqlResult<()> {
         if self.take_word("RETURNING") {
             let target = self.data_type()?;
             let null = expr(ExprKind::Literal(Literal::Null), self.last_span());
             let cast = expr(ExprKind::Cast { expr: null, target, is_try: false }, self.last_span());
-            let name = Ident { name: "RETURNING".into(), span: self.last_span() };
-            call.args.push(expr(ExprKind::Named(name, cast), self.last_span()));
+            let word = self.symbol_expr("RETURNING");
+            call.args.extend([word, cast]);
             return Ok(());
         }
         let mut words = Vec::new();
@@ -164,8 +180,8 @@ impl Parser<'_> {
             let value = self.expr()?;
             self.expect_word("ON")?;
             let when = self.any_ident("EMPTY or ERROR")?.name.to_ascii_uppercase();
-            let name = Ident { name: format!("DEFAULT ON {when}"), span: self.last_span() };
-            call.args.push(expr(ExprKind::Named(name, value), self.last_span()));
+            let word = self.symbol_expr(&format!("DEFAULT ON {when}"));
+            call.args.extend([word, value]);
             return Ok(());
         }
         const ENDS: [&str; 5] = ["EMPTY", "ERROR", "NULL", "WRAPPER", "KEYS"];

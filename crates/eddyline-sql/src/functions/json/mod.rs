@@ -1,8 +1,8 @@
 //! JSON: reading texts by a path, and making texts.
 //!
 //! The parser hands on the clauses of a call as texts behind its arguments (`NULL ON EMPTY`, `WITH CONDITIONAL ARRAY
-//! WRAPPER`). A clause with a value is two arguments: its name (`RETURNING`, `DEFAULT ON EMPTY`, `DEFAULT ON ERROR`) and
-//! the value, which for RETURNING is a NULL of that type.
+//! WRAPPER`). Behind `RETURNING`, `DEFAULT ON EMPTY` and `DEFAULT ON ERROR` a value follows, which for RETURNING is a
+//! NULL of the type.
 
 mod build;
 mod clauses;

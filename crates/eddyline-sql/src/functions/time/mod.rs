@@ -5,14 +5,15 @@ mod civil;
 mod convert;
 mod extract;
 mod now;
+mod overlaps;
 mod pattern;
 mod pattern_parse;
 mod round;
 
 use super::{Argument, CallInfo, Function, Resolved};
 
-pub(super) const FAMILIES: [&[Function]; 4] =
-    [arithmetic::FUNCTIONS, convert::FUNCTIONS, extract::FUNCTIONS, now::FUNCTIONS];
+pub(super) const FAMILIES: [&[Function]; 5] =
+    [arithmetic::FUNCTIONS, convert::FUNCTIONS, extract::FUNCTIONS, now::FUNCTIONS, overlaps::FUNCTIONS];
 
 pub(super) use round::{is_rounding_of_time, resolve_round, rounded_time};
 

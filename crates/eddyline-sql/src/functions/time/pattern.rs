@@ -121,14 +121,25 @@ fn push_text(items: &mut Vec<Item>, letter: char) {
     }
 }
 
+/// A number with zeros before it, up to `width` digits.
 fn number(value: i64, width: usize, out: &mut String) {
-    if width == 2 && (0..100).contains(&value) {
-        out.push(char::from(b'0' + (value / 10) as u8));
-        out.push(char::from(b'0' + (value % 10) as u8));
-        return;
+    let mut digits = [0u8; 20];
+    let mut rest = value.unsigned_abs();
+    let mut first = digits.len();
+    loop {
+        first -= 1;
+        digits[first] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
     }
-    // Writing to a text never fails.
-    let _ = write!(out, "{value:0width$}");
+    if value < 0 {
+        out.push('-');
+    }
+    let missing = width.saturating_sub(digits.len() - first);
+    out.extend(std::iter::repeat_n('0', missing));
+    out.extend(digits[first..].iter().map(|digit| char::from(*digit)));
 }
 
 /// A name: its first three letters, all of it from four letters on, one letter for five.
@@ -168,8 +179,8 @@ fn write_field(letter: char, count: usize, moment: Moment, date: (i64, u32, u32)
         'm' => number(moment.minute(), count, out),
         's' => number(moment.second(), count, out),
         'S' => {
-            let digits = format!("{:09}", moment.nano_of_second());
-            out.push_str(&digits[..count.min(9)]);
+            let count = count.min(9);
+            number(moment.nano_of_second() / 10i64.pow(9 - count as u32), count, out);
         }
         'n' => number(moment.nano_of_second(), count, out),
         'A' => number(moment.nanos / 1_000_000, count, out),
