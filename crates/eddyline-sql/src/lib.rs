@@ -6,6 +6,7 @@
 mod catalog;
 mod connector;
 mod expr;
+mod format;
 mod functions;
 mod parser;
 mod row;

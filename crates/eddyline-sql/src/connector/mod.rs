@@ -3,14 +3,22 @@
 //! A connector makes readers and writers of a table. They may block: each runs on a thread of its own, behind a bounded
 //! channel, so that no worker ever waits for them.
 
-use crate::catalog::TableDef;
-use crate::parser::span::SqlResult;
+mod datagen;
+mod files;
+pub(crate) mod options;
+mod print;
+mod socket;
+
+use crate::catalog::{ColumnSource, TableDef};
+use crate::format::FormatColumn;
+use crate::parser::span::{SqlError, SqlResult, nearest};
 use arrow_array::{ArrayRef, RecordBatch};
 use eddyline_core::Result;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Rows as a reader gives them: the columns of [`TableDef::stored_columns`] in order.
+#[derive(Debug)]
 pub(crate) struct Rows {
     pub(crate) columns: Vec<ArrayRef>,
     pub(crate) count: usize,
@@ -62,6 +70,12 @@ pub(crate) trait TableSource: Send + Sync {
         false
     }
 
+    /// The same table with only these of its stored columns, in this order; none if it has to be read whole.
+    fn projected(&self, columns: &[usize]) -> Option<Arc<dyn TableSource>> {
+        let _ = columns;
+        None
+    }
+
     /// The reader of instance `instance` of `parallelism`.
     fn reader(&self, instance: u32, parallelism: u32) -> Result<Box<dyn TableReader>>;
 }
@@ -103,14 +117,67 @@ pub(crate) trait TableSink: Send + Sync {
     }
 }
 
-/// The source behind `table`, whose options were checked.
+/// The connectors that there are.
+const CONNECTORS: &[&str] = &["filesystem", "datagen", "socket", "print", "blackhole"];
+
+/// The source behind `table`, whose options are checked.
 pub(crate) fn source_of(table: &TableDef) -> SqlResult<Arc<dyn TableSource>> {
-    let _ = table;
-    Err(crate::parser::span::SqlError::new("there are no connectors yet"))
+    match table.connector() {
+        "filesystem" => files::source_of(table),
+        "datagen" => datagen::source_of(table),
+        "socket" => socket::source_of(table),
+        "print" | "blackhole" => Err(wrong_end(table, "be read from, only written to")),
+        _ => Err(unknown(table)),
+    }
 }
 
-/// The sink behind `table`.
+/// The sink behind `table`, whose options are checked.
 pub(crate) fn sink_of(table: &TableDef) -> SqlResult<Arc<dyn TableSink>> {
-    let _ = table;
-    Err(crate::parser::span::SqlError::new("there are no connectors yet"))
+    match table.connector() {
+        "filesystem" => files::sink_of(table),
+        "print" => print::sink_of(table),
+        "blackhole" => print::blackhole_of(table),
+        "datagen" | "socket" => Err(wrong_end(table, "be written to, only read from")),
+        _ => Err(unknown(table)),
+    }
+}
+
+fn wrong_end(table: &TableDef, what: &str) -> SqlError {
+    SqlError::new(format!("table `{}` cannot {what}: its connector is '{}'", table.name(), table.connector()))
+}
+
+fn unknown(table: &TableDef) -> SqlError {
+    let (name, connector) = (table.name(), table.connector());
+    if connector.is_empty() {
+        let error =
+            SqlError::new(format!("table `{name}` has no connector, so it can be neither read nor written"));
+        return error.hint("add 'connector' = '…' to WITH (…)");
+    }
+    let error = SqlError::new(format!("table `{name}`: there is no connector '{connector}'"));
+    match nearest(connector, CONNECTORS.iter().copied()) {
+        Some(near) => error.hint(format!("did you mean '{near}'?")),
+        None => error.hint(format!("connectors are {}", CONNECTORS.join(", "))),
+    }
+}
+
+/// The physical columns of `table`.
+fn physical_columns(table: &TableDef) -> Vec<FormatColumn> {
+    let physical = table.columns.iter().filter(|column| matches!(column.source, ColumnSource::Physical));
+    physical
+        .map(|column| FormatColumn { name: column.name.clone(), data_type: column.data_type.clone() })
+        .collect()
+}
+
+/// Fails if `table` has metadata columns, which its connector does not know.
+fn no_metadata(table: &TableDef) -> SqlResult<()> {
+    let metadata = table.columns.iter().find(|column| matches!(column.source, ColumnSource::Metadata { .. }));
+    match metadata {
+        Some(column) => Err(SqlError::new(format!(
+            "column `{}` of table `{}`: connector '{}' has no metadata",
+            column.name,
+            table.name(),
+            table.connector()
+        ))),
+        None => Ok(()),
+    }
 }

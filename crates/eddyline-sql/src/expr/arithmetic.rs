@@ -68,7 +68,7 @@ pub(super) fn negate(operand: &ArrayRef, kind: &TypeKind) -> EvalResult<ArrayRef
     numeric::neg_wrapping(operand).map_err(text)
 }
 
-pub(super) const POWERS: [i128; 39] = {
+pub(crate) const POWERS: [i128; 39] = {
     let mut powers = [1i128; 39];
     let mut exponent = 1;
     while exponent < 39 {

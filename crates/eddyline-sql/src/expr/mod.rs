@@ -1,15 +1,15 @@
 //! Typed expressions: what the binder makes of a tree, and how they are computed over columns.
 
-mod arithmetic;
+pub(crate) mod arithmetic;
 mod cast;
 mod compare;
 mod eval;
 pub(crate) mod text_format;
-mod text_parse;
+pub(crate) mod text_parse;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use cast::cast_value;
+pub(crate) use cast::{cast_value, units_of_nanos};
 pub(crate) use eval::{EvalContext, evaluate, evaluate_predicate, fold};
 
 use crate::functions::Function;

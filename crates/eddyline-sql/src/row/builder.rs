@@ -17,10 +17,10 @@ use std::sync::Arc;
 /// A column being made.
 pub(crate) struct ColumnBuilder {
     kind: TypeKind,
-    inner: Inner,
+    pub(super) inner: Inner,
 }
 
-enum Inner {
+pub(super) enum Inner {
     Null(usize),
     Bool(BooleanBuilder),
     I8(Int8Builder),

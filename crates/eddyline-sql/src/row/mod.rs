@@ -7,6 +7,7 @@
 //!   text and bytes with their length in 4 bytes before; arrays, maps and rows with their count and then their parts.
 //!   It is a persistent format. Equal rows have equal bytes, so it serves as a key, too.
 
+mod append;
 mod builder;
 pub(crate) mod kind;
 mod sort_key;
@@ -15,6 +16,7 @@ mod tests;
 mod value;
 mod view;
 
+pub(crate) use append::Nested;
 pub(crate) use builder::{ColumnBuilder, build_columns};
 pub(crate) use sort_key::{SortOrder, encode_sort_key};
 pub(crate) use value::Value;
