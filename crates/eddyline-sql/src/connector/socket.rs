@@ -126,7 +126,10 @@ impl SocketReader {
             Err(error) => match error.kind() {
                 ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => {}
                 _ => {
-                    return Err(Error::network(format!("table `{}` lost its connection: {error}", self.name)));
+                    return Err(Error::network(format!(
+                        "table `{}` lost its connection: {error}",
+                        self.name
+                    )));
                 }
             },
         }

@@ -151,9 +151,23 @@ pub(crate) fn convert(column: &ArrayRef, kind: &TypeKind) -> Result<ArrayRef, St
         return Err(wrong());
     }
     let options = CastOptions { safe: false, ..CastOptions::default() };
-    let cast =
-        if *from == to { column.clone() } else { cast_with_options(column, &to, &options).map_err(text)? };
-    Ok(cut(cast, from, kind))
+    let cast = |column: &ArrayRef, to: &DataType| cast_with_options(column, to, &options).map_err(text);
+    match (from, &to) {
+        _ if *from == to => Ok(cut(column.clone(), from, kind)),
+        // With a zone or without, what is stored is the same.
+        (DataType::Timestamp(unit, _), DataType::Timestamp(wanted, _)) => {
+            let bare = relabelled(column, DataType::Timestamp(*unit, None))?;
+            let cast = cast(&bare, &DataType::Timestamp(*wanted, None))?;
+            Ok(cut(relabelled(&cast, to)?, from, kind))
+        }
+        _ => cast(column, &to),
+    }
+}
+
+/// The same bits as values of another type.
+fn relabelled(column: &ArrayRef, data_type: DataType) -> Result<ArrayRef, String> {
+    let data = column.to_data().into_builder().data_type(data_type).build().map_err(text)?;
+    Ok(arrow_array::make_array(data))
 }
 
 /// Cuts timestamps to the precision of their type, if the file has a finer unit.
