@@ -20,6 +20,8 @@ mod random;
 mod regexp;
 mod registry;
 mod signature;
+#[cfg(test)]
+mod tests;
 mod text;
 mod text_search;
 mod text_shape;

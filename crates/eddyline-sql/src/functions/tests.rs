@@ -8,7 +8,6 @@ use crate::row::{ColumnBuilder, Value};
 use crate::types::{Interval, RowField, SqlType, TypeKind, common_type_of};
 use arrow_array::RecordBatch;
 use jiff::tz::TimeZone;
-use std::sync::Arc;
 
 fn context(zone: &str) -> EvalContext {
     EvalContext {
@@ -111,15 +110,7 @@ fn bind(expr: &Expr) -> Result<Typed, String> {
             Typed::new(Node::Row(parts), kind.not_null())
         }
         ExprKind::Call(call) => {
-            let mut args = Vec::new();
-            for arg in &call.args {
-                if let ExprKind::Named(name, value) = &*arg.kind {
-                    args.push(literal(&Literal::Text(name.name.clone())));
-                    args.push(bind(value)?);
-                } else {
-                    args.push(bind(arg)?);
-                }
-            }
+            let args = all(&call.args)?;
             bind_call(&call.name[0].name, args)?
         }
         ExprKind::Like { expr, pattern, escape, similar, .. } => {
@@ -193,7 +184,6 @@ fn over_rows(expr: &Typed, zone: &str) -> Result<Vec<Value>, String> {
     let schema = crate::types::arrow_schema([("n", &TypeKind::Int.nullable())]);
     let batch = RecordBatch::try_new(schema, vec![builder.finish()]).unwrap();
     let column = evaluate(expr, &batch, &context(zone))?;
-    let column = Arc::clone(&column);
     let view = crate::row::ColumnView::new(&column);
     Ok((0..3).map(|row| view.value(row)).collect())
 }

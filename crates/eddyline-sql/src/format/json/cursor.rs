@@ -281,6 +281,31 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Takes a number of at most 18 digits without fraction and exponent; if it is another, takes nothing.
+    #[inline]
+    pub(crate) fn short_whole(&mut self) -> Option<i64> {
+        let bytes = self.bytes();
+        let negative = bytes.get(self.at) == Some(&b'-');
+        let start = self.at + usize::from(negative);
+        let (mut at, mut value) = (start, 0i64);
+        while at < start + 18 {
+            let Some(digit) = bytes.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit <= 9)
+            else {
+                break;
+            };
+            value = value * 10 + i64::from(digit);
+            at += 1;
+        }
+        let has_leading_zero = bytes.get(start) == Some(&b'0') && at > start + 1;
+        let goes_on =
+            bytes.get(at).is_some_and(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'e' | b'E'));
+        if at == start || has_leading_zero || goes_on {
+            return None;
+        }
+        self.at = at;
+        Some(if negative { -value } else { value })
+    }
+
     /// Takes a number; answers its text and whether it has a fraction or an exponent.
     #[inline]
     pub(crate) fn number(&mut self) -> Parsed<(&'a str, bool)> {

@@ -299,12 +299,16 @@ impl ValueDecoder {
         match (plan, token) {
             (Plan::Text, Token::Text) => column.append_text(cursor.string(&mut self.text)?),
             (Plan::Whole(least, most, _), Token::Number) => {
+                let start = cursor.at;
+                if let Some(value) = cursor.short_whole().filter(|value| (least..=most).contains(&value)) {
+                    column.append_int(value);
+                    return Ok(());
+                }
+                cursor.at = start;
                 let (text, is_float) = cursor.number()?;
-                column.append_int(
-                    whole(text, is_float, plan).filter(|value| (least..=most).contains(&value)).ok_or_else(
-                        || Fault::value(format!("{text} is no whole number from {least} to {most}")),
-                    )?,
-                );
+                let value = whole(text, is_float, plan).filter(|value| (least..=most).contains(&value));
+                let wrong = || Fault::value(format!("{text} is no whole number from {least} to {most}"));
+                column.append_int(value.ok_or_else(wrong)?);
             }
             (Plan::Text, Token::Object | Token::Array) => {
                 let text = cursor.skip_value()?;
