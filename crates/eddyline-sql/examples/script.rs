@@ -3,7 +3,8 @@ use eddyline_sql::{OutputFormat, Session, SqlMode};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    let argument = |number: usize, default: &str| arguments.get(number).map_or(default.to_owned(), Clone::clone);
+    let argument =
+        |number: usize, default: &str| arguments.get(number).map_or(default.to_owned(), Clone::clone);
     let script = std::fs::read_to_string(argument(1, "")).expect("script");
     let mut session = Session::new();
     session.set_option("parallelism.default", &argument(4, "1")).expect("parallelism");

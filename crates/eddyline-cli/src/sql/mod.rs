@@ -69,7 +69,8 @@ pub(crate) fn run(arguments: &SqlArguments) -> Result<()> {
     match &arguments.file {
         Some(file) => {
             let script = std::fs::read_to_string(file).map_err(|error| {
-                Error::input(format!("the script cannot be read: {error}")).with_detail(file.display().to_string())
+                Error::input(format!("the script cannot be read: {error}"))
+                    .with_detail(file.display().to_string())
             })?;
             let mut out = std::io::stdout().lock();
             session.run_script(&script, format, &mut out)

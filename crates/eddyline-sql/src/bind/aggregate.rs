@@ -51,7 +51,11 @@ impl ExprBinder<'_, '_> {
     }
 
     /// GROUP BY's items; a number means the item of SELECT, a name perhaps one of its aliases.
-    pub(super) fn grouping(&mut self, items: &[GroupItem], selected: &[(Expr, Option<String>)]) -> SqlResult<Grouping> {
+    pub(super) fn grouping(
+        &mut self,
+        items: &[GroupItem],
+        selected: &[(Expr, Option<String>)],
+    ) -> SqlResult<Grouping> {
         let mut grouping = Grouping { grouped: !items.is_empty(), ..Grouping::default() };
         let mut sets: Vec<Vec<usize>> = vec![Vec::new()];
         for item in items {
@@ -75,7 +79,10 @@ impl ExprBinder<'_, '_> {
                     }
                     let count = parts.len();
                     let subset = |bits: usize| -> Vec<usize> {
-                        (0..count).filter(|place| bits >> (count - 1 - place) & 1 == 1).flat_map(|place| parts[place].clone()).collect()
+                        (0..count)
+                            .filter(|place| bits >> (count - 1 - place) & 1 == 1)
+                            .flat_map(|place| parts[place].clone())
+                            .collect()
                     };
                     (0..1usize << count).rev().map(subset).collect()
                 }
@@ -116,7 +123,8 @@ impl ExprBinder<'_, '_> {
                     _ => return Err(SqlError::at(expr.span, format!("SELECT has no item number {digits}"))),
                 },
                 ExprKind::Name(parts) if parts.len() == 1 && self.scope.resolve(parts).is_err() => {
-                    let named = selected.iter().find(|(_, alias)| alias.as_deref() == Some(parts[0].name.as_str()));
+                    let named =
+                        selected.iter().find(|(_, alias)| alias.as_deref() == Some(parts[0].name.as_str()));
                     named.map(|(expr, _)| expr)
                 }
                 _ => None,
@@ -211,7 +219,12 @@ pub(super) fn aggregate(input: Rel, grouping: Grouping, specs: &[AggregateSpec])
     });
     let mut columns: Vec<Column> = columns.collect();
     let first_call = columns.len();
-    columns.extend(calls.iter().enumerate().map(|(number, call)| Column::new(format!("$a{number}"), call.result.clone())));
+    columns.extend(
+        calls
+            .iter()
+            .enumerate()
+            .map(|(number, call)| Column::new(format!("$a{number}"), call.result.clone())),
+    );
     let rel = Rel::new(Op::Aggregate { input: rel, keys, calls, window }, columns);
     Ok(Aggregated { rel, grouping, bits, first_call })
 }

@@ -24,7 +24,8 @@ impl ExprBinder<'_, '_> {
         }
         match name.as_str() {
             "GROUPING" | "GROUPING_ID" | "GROUP_ID" => return self.grouping_call(&name, call, span),
-            "ROW_NUMBER" | "RANK" | "DENSE_RANK" | "LAG" | "LEAD" | "NTILE" | "PERCENT_RANK" | "CUME_DIST" => {
+            "ROW_NUMBER" | "RANK" | "DENSE_RANK" | "LAG" | "LEAD" | "NTILE" | "PERCENT_RANK"
+            | "CUME_DIST" => {
                 return Err(SqlError::at(span, format!("{name} needs an OVER clause"))
                     .hint(format!("write {name}(…) OVER (PARTITION BY … ORDER BY …)")));
             }
@@ -71,7 +72,12 @@ impl ExprBinder<'_, '_> {
     }
 
     /// The call with its arguments bound; inside them, no aggregate is allowed.
-    pub(super) fn aggregate_spec(&mut self, function: AggregateFunction, call: &Call, span: Span) -> SqlResult<AggregateSpec> {
+    pub(super) fn aggregate_spec(
+        &mut self,
+        function: AggregateFunction,
+        call: &Call,
+        span: Span,
+    ) -> SqlResult<AggregateSpec> {
         if call.star && function != AggregateFunction::Count {
             return Err(SqlError::at(span, format!("{} does not take `*`", function.name())));
         }
@@ -96,7 +102,10 @@ impl ExprBinder<'_, '_> {
             .result(&types, self.found_grouped(), filter.is_some())
             .map_err(|what| SqlError::at(span, format!("{} {what}", function.name())))?;
         let distinct = call.distinct
-            && !matches!(function, AggregateFunction::Min | AggregateFunction::Max | AggregateFunction::ApproxCountDistinct);
+            && !matches!(
+                function,
+                AggregateFunction::Min | AggregateFunction::Max | AggregateFunction::ApproxCountDistinct
+            );
         Ok(AggregateSpec { function, args, distinct, filter, order, ignore_nulls, result })
     }
 
@@ -115,7 +124,10 @@ impl ExprBinder<'_, '_> {
     fn grouping_call(&mut self, name: &str, call: &Call, span: Span) -> SqlResult<Typed> {
         let args: Vec<Typed> = call.args.iter().map(|arg: &Expr| self.bind(arg)).collect::<SqlResult<_>>()?;
         if self.found.aggregates.is_none() || args.is_empty() && name != "GROUP_ID" {
-            return Err(SqlError::at(span, format!("{name} belongs into a query with GROUP BY and takes grouped columns")));
+            return Err(SqlError::at(
+                span,
+                format!("{name} belongs into a query with GROUP BY and takes grouped columns"),
+            ));
         }
         self.grouping_bits(args, span)
     }

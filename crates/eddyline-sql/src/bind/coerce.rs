@@ -20,7 +20,13 @@ pub(crate) fn cast_to(expr: Typed, kind: &TypeKind, context: &EvalContext) -> Ty
 }
 
 /// `expr` as a value of a table's column of type `target`.
-pub(crate) fn store_as(expr: Typed, target: &SqlType, context: &EvalContext, column: &str, span: Span) -> SqlResult<Typed> {
+pub(crate) fn store_as(
+    expr: Typed,
+    target: &SqlType,
+    context: &EvalContext,
+    column: &str,
+    span: Span,
+) -> SqlResult<Typed> {
     if !implicitly_castable(&expr.data_type.kind, &target.kind) {
         return Err(SqlError::at(
             span,
@@ -38,7 +44,12 @@ pub(crate) fn store_as(expr: Typed, target: &SqlType, context: &EvalContext, col
 }
 
 /// Both sides as one type, so that they can be compared.
-pub(crate) fn comparable(left: Typed, right: Typed, span: Span, context: &EvalContext) -> SqlResult<(Typed, Typed)> {
+pub(crate) fn comparable(
+    left: Typed,
+    right: Typed,
+    span: Span,
+    context: &EvalContext,
+) -> SqlResult<(Typed, Typed)> {
     let (a, b) = (&left.data_type.kind, &right.data_type.kind);
     if a == b {
         return Ok((left, right));
@@ -66,28 +77,43 @@ fn constant_as(text: Typed, kind: &TypeKind, span: Span, context: &EvalContext) 
     }
 }
 
-pub(crate) fn compare(op: Comparison, left: Typed, right: Typed, span: Span, context: &EvalContext) -> SqlResult<Typed> {
+pub(crate) fn compare(
+    op: Comparison,
+    left: Typed,
+    right: Typed,
+    span: Span,
+    context: &EvalContext,
+) -> SqlResult<Typed> {
     let (left, right) = comparable(left, right, span, context)?;
     let nullable = left.data_type.nullable || right.data_type.nullable;
     Ok(Typed::new(Node::Compare(op, left, right), TypeKind::Boolean.with_nullability(nullable)))
 }
 
 /// `left op right` with Flink's result types.
-pub(crate) fn arithmetic(op: Arithmetic, left: Typed, right: Typed, span: Span, context: &EvalContext) -> SqlResult<Typed> {
+pub(crate) fn arithmetic(
+    op: Arithmetic,
+    left: Typed,
+    right: Typed,
+    span: Span,
+    context: &EvalContext,
+) -> SqlResult<Typed> {
     use TypeKind::*;
     let (left, right) = (null_as(left, &right), right);
     let (left, right) = (left.clone(), null_as(right, &left));
     let (a, b) = (left.data_type.kind.clone(), right.data_type.kind.clone());
     let nullable = left.data_type.nullable || right.data_type.nullable;
     let wrong = || {
-        SqlError::at(span, format!("{a} {} {b} is not possible", op.symbol())).hint("CAST the operands to types that fit")
+        SqlError::at(span, format!("{a} {} {b} is not possible", op.symbol()))
+            .hint("CAST the operands to types that fit")
     };
     let make = |left: Typed, right: Typed, kind: TypeKind| {
         Ok(Typed::new(Node::Arithmetic(op, left, right), kind.with_nullability(nullable)))
     };
     if a.is_temporal() || b.is_temporal() {
         return match (op, a.is_interval(), b.is_interval()) {
-            (Arithmetic::Add | Arithmetic::Subtract, false, true) if a.is_temporal() => make(left, right, temporal_sum(&a, &b)),
+            (Arithmetic::Add | Arithmetic::Subtract, false, true) if a.is_temporal() => {
+                make(left, right, temporal_sum(&a, &b))
+            }
             (Arithmetic::Add, true, false) => make(left, right, temporal_sum(&b, &a)),
             _ => Err(wrong()),
         };

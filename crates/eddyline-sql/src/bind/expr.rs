@@ -80,7 +80,9 @@ impl<'b, 'a> ExprBinder<'b, 'a> {
             ExprKind::InList { expr, list, negated } => {
                 let value = self.bind(expr)?;
                 let items = self.bind_all(list)?;
-                let each = items.into_iter().map(|item| compare(Comparison::Equal, value.clone(), item, span, context));
+                let each = items
+                    .into_iter()
+                    .map(|item| compare(Comparison::Equal, value.clone(), item, span, context));
                 let any = or(each.collect::<SqlResult<_>>()?);
                 Ok(if *negated { not(any) } else { any })
             }
@@ -97,7 +99,9 @@ impl<'b, 'a> ExprBinder<'b, 'a> {
             ExprKind::Exists(query) => self.exists(query),
             ExprKind::Scalar(query) => self.scalar_query(query, span),
             ExprKind::Quantified { expr, op, all, query } => self.quantified(expr, *op, *all, query, span),
-            ExprKind::Case { operand, branches, otherwise } => self.case(operand.as_ref(), branches, otherwise.as_ref(), span),
+            ExprKind::Case { operand, branches, otherwise } => {
+                self.case(operand.as_ref(), branches, otherwise.as_ref(), span)
+            }
             ExprKind::Cast { expr, target, is_try } => {
                 let operand = self.bind(expr)?;
                 self.cast(operand, target, *is_try, span)
@@ -123,8 +127,10 @@ impl<'b, 'a> ExprBinder<'b, 'a> {
                 let row = self.bind(row)?;
                 field_of(row, field)
             }
-            ExprKind::Symbol(word) => Ok(Typed::literal(Value::Text(word.clone()), TypeKind::STRING.not_null())),
-            ExprKind::ArrayQuery(_) => Err(SqlError::at(span, "ARRAY(query) is not supported")),
+            ExprKind::Symbol(word) => {
+                Ok(Typed::literal(Value::Text(word.clone()), TypeKind::STRING.not_null()))
+            }
+            ExprKind::ArrayQuery => Err(SqlError::at(span, "ARRAY(query) is not supported")),
             ExprKind::Descriptor(_) | ExprKind::Table(_) => {
                 Err(SqlError::at(span, "tables and DESCRIPTOR are arguments of table functions only"))
             }
@@ -193,7 +199,9 @@ impl<'b, 'a> ExprBinder<'b, 'a> {
         let kind = operand.data_type.kind.clone();
         match op {
             UnaryOp::Not if kind == TypeKind::Boolean => Ok(not(operand)),
-            UnaryOp::Not if kind == TypeKind::Null => Ok(Typed::literal(Value::Null, TypeKind::Boolean.nullable())),
+            UnaryOp::Not if kind == TypeKind::Null => {
+                Ok(Typed::literal(Value::Null, TypeKind::Boolean.nullable()))
+            }
             UnaryOp::Not => Err(SqlError::at(span, format!("NOT takes a BOOLEAN, not {kind}"))),
             _ if !kind.is_numeric() && !kind.is_interval() && kind != TypeKind::Null => {
                 Err(SqlError::at(span, format!("a sign cannot stand before {kind}")))
@@ -248,13 +256,21 @@ impl<'b, 'a> ExprBinder<'b, 'a> {
             match part.data_type.kind {
                 TypeKind::Boolean => parts.push(part),
                 TypeKind::Null => parts.push(Typed::literal(Value::Null, TypeKind::Boolean.nullable())),
-                ref kind => return Err(SqlError::at(term.span, format!("AND and OR take BOOLEAN, not {kind}"))),
+                ref kind => {
+                    return Err(SqlError::at(term.span, format!("AND and OR take BOOLEAN, not {kind}")));
+                }
             }
         }
         Ok(if op == BinaryOp::And { Typed::and(parts) } else { or(parts) })
     }
 
-    pub(super) fn comparison(&self, op: Comparison, left: Typed, right: Typed, span: Span) -> SqlResult<Typed> {
+    pub(super) fn comparison(
+        &self,
+        op: Comparison,
+        left: Typed,
+        right: Typed,
+        span: Span,
+    ) -> SqlResult<Typed> {
         // Rows are compared field by field.
         if let (Node::Row(a), Node::Row(b)) = (&*left.node, &*right.node)
             && a.len() == b.len()
@@ -275,7 +291,10 @@ impl<'b, 'a> ExprBinder<'b, 'a> {
             IsTest::Null | IsTest::Unknown => Typed::new(Node::IsNull(operand), boolean),
             IsTest::True | IsTest::False => {
                 if !matches!(operand.data_type.kind, TypeKind::Boolean) {
-                    return Err(SqlError::at(span, format!("IS TRUE takes a BOOLEAN, not {}", operand.data_type.kind)));
+                    return Err(SqlError::at(
+                        span,
+                        format!("IS TRUE takes a BOOLEAN, not {}", operand.data_type.kind),
+                    ));
                 }
                 Typed::new(Node::IsTruth(operand, matches!(test, IsTest::True)), boolean)
             }
@@ -311,7 +330,10 @@ impl<'b, 'a> ExprBinder<'b, 'a> {
                 None => {
                     let condition = self.bind(when)?;
                     if !matches!(condition.data_type.kind, TypeKind::Boolean | TypeKind::Null) {
-                        return Err(SqlError::at(when.span, format!("WHEN takes a BOOLEAN, not {}", condition.data_type.kind)));
+                        return Err(SqlError::at(
+                            when.span,
+                            format!("WHEN takes a BOOLEAN, not {}", condition.data_type.kind),
+                        ));
                     }
                     cast_to(condition, &TypeKind::Boolean, &context)
                 }
@@ -323,15 +345,22 @@ impl<'b, 'a> ExprBinder<'b, 'a> {
             None => Typed::literal(Value::Null, TypeKind::Null.nullable()),
         };
         let types = bound.iter().map(|(_, then)| &then.data_type).chain([&otherwise.data_type]);
-        let common = common_type_of(types)
-            .ok_or_else(|| SqlError::at(span, "the branches of CASE have no type in common").hint("CAST them to one"))?;
+        let common = common_type_of(types).ok_or_else(|| {
+            SqlError::at(span, "the branches of CASE have no type in common").hint("CAST them to one")
+        })?;
         let branches =
             bound.into_iter().map(|(when, then)| (when, cast_to(then, &common.kind, &context))).collect();
         let otherwise = cast_to(otherwise, &common.kind, &context);
         Ok(Typed::new(Node::Case { branches, otherwise }, common))
     }
 
-    pub(super) fn cast(&self, operand: Typed, target: &SqlType, is_try: bool, span: Span) -> SqlResult<Typed> {
+    pub(super) fn cast(
+        &self,
+        operand: Typed,
+        target: &SqlType,
+        is_try: bool,
+        span: Span,
+    ) -> SqlResult<Typed> {
         let (from, to) = (&operand.data_type.kind, &target.kind);
         if !castable(from, to) {
             return Err(SqlError::at(span, format!("{from} cannot be cast to {to}")));
@@ -355,15 +384,18 @@ impl<'b, 'a> ExprBinder<'b, 'a> {
     }
 
     pub(super) fn map(&self, items: Vec<Typed>, span: Span) -> SqlResult<Typed> {
-        let of = |places: usize| common_type_of(items.iter().skip(places).step_by(2).map(|item| &item.data_type));
-        if items.len() % 2 != 0 {
+        let of =
+            |places: usize| common_type_of(items.iter().skip(places).step_by(2).map(|item| &item.data_type));
+        if !items.len().is_multiple_of(2) {
             return Err(SqlError::at(span, "a map is made of pairs of key and value"));
         }
         let (Some(key), Some(value)) = (of(0), of(1)) else {
             return Err(SqlError::at(span, "the keys, or the values, of the map have no type in common"));
         };
         let context = &self.binder.context;
-        let cast = |(place, item): (usize, Typed)| cast_to(item, if place % 2 == 0 { &key.kind } else { &value.kind }, context);
+        let cast = |(place, item): (usize, Typed)| {
+            cast_to(item, if place % 2 == 0 { &key.kind } else { &value.kind }, context)
+        };
         let items: Vec<Typed> = items.into_iter().enumerate().map(cast).collect();
         Ok(Typed::new(Node::Map(items), TypeKind::Map(Box::new(key), Box::new(value)).not_null()))
     }
@@ -417,7 +449,9 @@ pub(super) fn not(operand: Typed) -> Typed {
     let data_type = operand.data_type.clone();
     match *operand.node {
         Node::Not(inner) => inner,
-        node => Typed::new(Node::Not(Typed { node: Box::new(node), data_type: data_type.clone() }), data_type),
+        node => {
+            Typed::new(Node::Not(Typed { node: Box::new(node), data_type: data_type.clone() }), data_type)
+        }
     }
 }
 
@@ -433,7 +467,8 @@ pub(super) fn or(mut parts: Vec<Typed>) -> Typed {
 fn number(digits: &str, span: Span) -> SqlResult<Typed> {
     let bare = digits.trim_start_matches('-');
     if bare.contains(['e', 'E']) {
-        let value: f64 = digits.parse().map_err(|_| SqlError::at(span, format!("`{digits}` is no number")))?;
+        let value: f64 =
+            digits.parse().map_err(|_| SqlError::at(span, format!("`{digits}` is no number")))?;
         return Ok(Typed::literal(Value::Float(value), TypeKind::Double.not_null()));
     }
     if !bare.contains('.')

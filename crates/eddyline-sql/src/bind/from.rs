@@ -14,17 +14,26 @@ use std::sync::Arc;
 
 impl Binder<'_> {
     /// The relation of FROM and the names of its columns; a single row without columns if there is no FROM.
-    pub(super) fn from<'s>(&self, from: &[TableRef], outer: Option<&'s Scope<'s>>) -> SqlResult<(Rel, Scope<'s>)> {
+    pub(super) fn from<'s>(
+        &self,
+        from: &[TableRef],
+        outer: Option<&'s Scope<'s>>,
+    ) -> SqlResult<(Rel, Scope<'s>)> {
         let mut result: Option<(Rel, Scope<'_>)> = None;
         for table in from {
             result = Some(match result {
                 None => self.table_ref(table, None, outer)?,
-                Some(left) => self.join_next(left, table, ast::JoinKind::Inner, &JoinCondition::None, outer)?,
+                Some(left) => {
+                    self.join_next(left, table, ast::JoinKind::Inner, &JoinCondition::None, outer)?
+                }
             });
         }
         match result {
             Some((rel, scope)) => Ok((rel, Scope { columns: scope.columns, outer })),
-            None => Ok((Rel::new(Op::Values { rows: vec![Vec::new()] }, Vec::new()), Scope { columns: Vec::new(), outer })),
+            None => Ok((
+                Rel::new(Op::Values { rows: vec![Vec::new()] }, Vec::new()),
+                Scope { columns: Vec::new(), outer },
+            )),
         }
     }
 
@@ -37,7 +46,10 @@ impl Binder<'_> {
         match table {
             TableRef::Table { name, hints, system_time, alias } => {
                 if let Some(time) = system_time {
-                    return Err(SqlError::at(time.span, "FOR SYSTEM_TIME AS OF (temporal join) is not supported"));
+                    return Err(SqlError::at(
+                        time.span,
+                        "FOR SYSTEM_TIME AS OF (temporal join) is not supported",
+                    ));
                 }
                 let (rel, path) = self.table(name, hints)?;
                 self.named(rel, path, alias.as_ref(), outer)
@@ -58,7 +70,8 @@ impl Binder<'_> {
             }
             TableRef::Unnest { span, .. } => {
                 let one = Rel::new(Op::Values { rows: vec![Vec::new()] }, Vec::new());
-                let (rel, scope) = self.unnest((one, Scope { columns: Vec::new(), outer }), table, false, outer)?;
+                let (rel, scope) =
+                    self.unnest((one, Scope { columns: Vec::new(), outer }), table, false, outer)?;
                 let _ = span;
                 Ok((rel, scope))
             }
@@ -93,7 +106,7 @@ impl Binder<'_> {
             return Ok((rel.clone(), vec![single.name.clone()]));
         }
         let span = name[0].span.to(name[name.len() - 1].span);
-        match self.catalogs.resolve(name)? {
+        match self.catalogs.resolve_in(&self.home, name)? {
             Object::Table(table) => {
                 let mut table = table.clone();
                 let options = hints.iter().filter(|hint| hint.name.name.eq_ignore_ascii_case("OPTIONS"));
@@ -131,7 +144,15 @@ impl Binder<'_> {
         let query = crate::parser::parse_query(&view.text)?;
         // Names in a view mean what they meant where it was made, and it knows no WITH around.
         let ctes = std::mem::take(&mut *self.ctes.borrow_mut());
-        let home = Binder { catalogs: self.catalogs, context: self.context.clone(), batch: self.batch, ctes: Default::default(), views: self.views.clone(), notes: Default::default() };
+        let home = Binder {
+            catalogs: self.catalogs,
+            home: view.home.clone(),
+            context: self.context.clone(),
+            batch: self.batch,
+            ctes: Default::default(),
+            views: self.views.clone(),
+            notes: Default::default(),
+        };
         let rel = home.query(&query, None);
         *self.ctes.borrow_mut() = ctes;
         let mut rel = rel?;
@@ -143,8 +164,10 @@ impl Binder<'_> {
 
     /// The rows of `table` with computed columns and time attributes.
     pub(crate) fn scan(&self, table: Arc<TableDef>) -> SqlResult<Rel> {
-        let stored: Vec<Column> =
-            table.stored_columns().map(|column| Column::new(column.name.clone(), column.data_type.clone())).collect();
+        let stored: Vec<Column> = table
+            .stored_columns()
+            .map(|column| Column::new(column.name.clone(), column.data_type.clone()))
+            .collect();
         let stored = Rel::new(Op::Values { rows: Vec::new() }, stored);
         let scope = Scope::of(&stored, &table.path, None);
         let mut columns = Vec::new();
@@ -174,14 +197,18 @@ impl Binder<'_> {
                 let scope = Scope::of(&all, &table.path, None);
                 let typed = ExprBinder::new(self, &scope, "a watermark").bind(expr)?;
                 if !columns[place].data_type.kind.is_timestamp() || !typed.data_type.kind.is_timestamp() {
-                    return Err(SqlError::at(expr.span, format!("`{name}` and its watermark are timestamps of precision 3")));
+                    return Err(SqlError::at(
+                        expr.span,
+                        format!("`{name}` and its watermark are timestamps of precision 3"),
+                    ));
                 }
                 columns[place].time = Some(TimeAttribute::Rowtime);
                 Some((place, typed))
             }
             None => None,
         };
-        Ok(Rel::new(Op::Scan { table, computed, watermark }, columns))
+        let needed = vec![true; columns.len()];
+        Ok(Rel::new(Op::Scan { table, computed, watermark, needed }, columns))
     }
 
     fn join_next<'s>(
@@ -222,7 +249,10 @@ impl Binder<'_> {
                 let predicate = binder.condition(on)?;
                 if !binder.found.subqueries.is_empty() {
                     if kind != ast::JoinKind::Inner || lateral {
-                        return Err(SqlError::at(on.span, "a sub-query in ON is possible for an inner join only"));
+                        return Err(SqlError::at(
+                            on.span,
+                            "a sub-query in ON is possible for an inner join only",
+                        ));
                     }
                     let joined = left.join(right, JoinKind::Inner, None);
                     let rel = subquery::filter(joined, predicate, binder.found.subqueries)?;
@@ -266,15 +296,26 @@ impl Binder<'_> {
     }
 
     /// The condition of USING; answers which columns become one.
-    fn using(&self, scope: &Scope<'_>, width: usize, names: &[Ident], merged: &mut Vec<(usize, usize)>) -> SqlResult<Typed> {
+    fn using(
+        &self,
+        scope: &Scope<'_>,
+        width: usize,
+        names: &[Ident],
+        merged: &mut Vec<(usize, usize)>,
+    ) -> SqlResult<Typed> {
         let mut parts = Vec::new();
         for name in names {
             let find = |is_right: bool| {
-                let side = scope.columns.iter().filter(|column| (column.index >= width) == is_right && !column.merged);
+                let side = scope
+                    .columns
+                    .iter()
+                    .filter(|column| (column.index >= width) == is_right && !column.merged);
                 let mut found = side.filter(|column| column.column.name == name.name);
                 match (found.next(), found.next()) {
                     (Some(column), None) => Ok(column.clone()),
-                    (Some(_), Some(_)) => Err(SqlError::at(name.span, format!("column `{}` is ambiguous", name.name))),
+                    (Some(_), Some(_)) => {
+                        Err(SqlError::at(name.span, format!("column `{}` is ambiguous", name.name)))
+                    }
                     _ => Err(SqlError::at(name.span, format!("column `{}` is not on both sides", name.name))),
                 }
             };
@@ -302,18 +343,28 @@ impl Binder<'_> {
         let TableRef::Unnest { exprs, ordinality, alias, span } = table else {
             return Err(SqlError::new("UNNEST was expected"));
         };
-        let [expr] = exprs.as_slice() else { return Err(SqlError::at(*span, "UNNEST takes one array, map or multiset")) };
+        let [expr] = exprs.as_slice() else {
+            return Err(SqlError::at(*span, "UNNEST takes one array, map or multiset"));
+        };
         let scope = Scope { columns: left_scope.columns.clone(), outer };
         let typed = ExprBinder::new(self, &scope, "UNNEST").bind(expr)?;
         let mut columns = match &typed.data_type.kind {
             TypeKind::Array(item) | TypeKind::Multiset(item) => match &item.kind {
-                TypeKind::Row(fields) => {
-                    fields.iter().map(|field| Column::new(field.name.clone(), field.data_type.clone())).collect()
-                }
+                TypeKind::Row(fields) => fields
+                    .iter()
+                    .map(|field| Column::new(field.name.clone(), field.data_type.clone()))
+                    .collect(),
                 _ => vec![Column::new("EXPR$0", (**item).clone())],
             },
-            TypeKind::Map(key, value) => vec![Column::new("KEY", (**key).clone()), Column::new("VALUE", (**value).clone())],
-            kind => return Err(SqlError::at(*span, format!("UNNEST takes an array, map or multiset, not {kind}"))),
+            TypeKind::Map(key, value) => {
+                vec![Column::new("KEY", (**key).clone()), Column::new("VALUE", (**value).clone())]
+            }
+            kind => {
+                return Err(SqlError::at(
+                    *span,
+                    format!("UNNEST takes an array, map or multiset, not {kind}"),
+                ));
+            }
         };
         if *ordinality {
             columns.push(Column::new("ORDINALITY", TypeKind::Int.not_null()));
@@ -345,7 +396,8 @@ impl Binder<'_> {
         }
         let mut all = left.columns.clone();
         all.extend(columns);
-        let rel = Rel::new(Op::Unnest { input: left, expr: typed, outer: is_outer, ordinality: *ordinality }, all);
+        let rel =
+            Rel::new(Op::Unnest { input: left, expr: typed, outer: is_outer, ordinality: *ordinality }, all);
         Ok((rel, Scope { columns: scope.columns, outer }))
     }
 }
@@ -356,8 +408,12 @@ fn left_none<'a>() -> Option<(&'a Rel, &'a Scope<'a>)> {
 
 /// The names that both sides have, in the order of the left.
 fn common_names(scope: &Scope<'_>, width: usize) -> Vec<Ident> {
-    let right: Vec<&str> =
-        scope.columns.iter().filter(|column| column.index >= width).map(|column| column.column.name.as_str()).collect();
+    let right: Vec<&str> = scope
+        .columns
+        .iter()
+        .filter(|column| column.index >= width)
+        .map(|column| column.column.name.as_str())
+        .collect();
     let left = scope.columns.iter().filter(|column| column.index < width && !column.merged);
     let common = left.filter(|column| right.contains(&column.column.name.as_str()));
     common.map(|column| Ident { name: column.column.name.clone(), span: Span::default() }).collect()
@@ -368,7 +424,11 @@ fn merge(rel: &mut Rel, scope: &mut Scope<'_>, merged: &[(usize, usize)], kind: 
     let mut first = Vec::new();
     for (left, right) in merged {
         let hide = |scope: &mut Scope<'_>, index: usize| {
-            scope.columns.iter_mut().filter(|column| column.index == index).for_each(|column| column.merged = true);
+            scope
+                .columns
+                .iter_mut()
+                .filter(|column| column.index == index)
+                .for_each(|column| column.merged = true);
         };
         let shown = match kind {
             JoinKind::Right => {

@@ -13,7 +13,8 @@ impl ExprBinder<'_, '_> {
     pub(super) fn library_call(&self, name: &str, args: Vec<Typed>, span: Span) -> SqlResult<Typed> {
         let Some(function) = functions::find(name) else {
             let error = SqlError::at(span, format!("there is no function `{name}`"));
-            let aggregates = ["COUNT", "SUM", "AVG", "MIN", "MAX", "LISTAGG", "COLLECT", "FIRST_VALUE", "LAST_VALUE"];
+            let aggregates =
+                ["COUNT", "SUM", "AVG", "MIN", "MAX", "LISTAGG", "COLLECT", "FIRST_VALUE", "LAST_VALUE"];
             return Err(match nearest(name, functions::names().chain(aggregates)) {
                 Some(meant) => error.hint(format!("did you mean `{meant}`?")),
                 None => error.hint("SHOW FUNCTIONS lists them"),
@@ -24,12 +25,17 @@ impl ExprBinder<'_, '_> {
             .map(|arg| Argument { data_type: arg.data_type.clone(), literal: arg.as_literal().cloned() })
             .collect();
         let resolved = (function.resolve)(&arguments).map_err(|what| {
-            let given: Vec<String> = arguments.iter().map(|argument| argument.data_type.kind.to_string()).collect();
-            SqlError::at(span, format!("{} {what}", function.name)).hint(format!("it was given ({})", given.join(", ")))
+            let given: Vec<String> =
+                arguments.iter().map(|argument| argument.data_type.kind.to_string()).collect();
+            SqlError::at(span, format!("{} {what}", function.name))
+                .hint(format!("it was given ({})", given.join(", ")))
         })?;
         let context = &self.binder.context;
-        let args: Vec<Typed> =
-            args.into_iter().zip(&resolved.params).map(|(arg, param)| cast_to(arg, &param.kind, context)).collect();
+        let args: Vec<Typed> = args
+            .into_iter()
+            .zip(&resolved.params)
+            .map(|(arg, param)| cast_to(arg, &param.kind, context))
+            .collect();
         let is_constant = function.deterministic && args.iter().all(|arg| arg.as_literal().is_some());
         let call = Typed::new(Node::Call(FunctionRef(function), args), resolved.result);
         if is_constant {

@@ -15,7 +15,6 @@ mod window;
 
 pub(crate) use aggregate::window_of;
 pub(crate) use coerce::{cast_to, store_as};
-pub(crate) use scope::{Scope, ScopeColumn};
 
 use crate::catalog::Catalogs;
 use crate::expr::{EvalContext, Typed};
@@ -31,6 +30,8 @@ pub(crate) struct Binder<'a> {
     pub(crate) context: EvalContext,
     /// Whether the query is over bounded data and gives final results only.
     pub(crate) batch: bool,
+    /// Where names of fewer parts than three are looked up.
+    home: (String, String),
     ctes: RefCell<Vec<BTreeMap<String, Rel>>>,
     views: RefCell<Vec<String>>,
     /// Things that the user should know, as unknown hints.
@@ -41,6 +42,7 @@ impl<'a> Binder<'a> {
     pub(crate) fn new(catalogs: &'a Catalogs, context: EvalContext, batch: bool) -> Self {
         Binder {
             catalogs,
+            home: catalogs.current.clone(),
             context,
             batch,
             ctes: RefCell::default(),
@@ -53,7 +55,9 @@ impl<'a> Binder<'a> {
     pub(crate) fn bind(&self, query: &Query) -> SqlResult<Rel> {
         let rel = self.query(query, None)?;
         if let Some(outer) = find_outer(&rel) {
-            return Err(SqlError::new(format!("a correlated sub-query of this form is not supported ({outer:?})")));
+            return Err(SqlError::new(format!(
+                "a correlated sub-query of this form is not supported ({outer:?})"
+            )));
         }
         Ok(rel)
     }
@@ -61,11 +65,21 @@ impl<'a> Binder<'a> {
     /// Hints that are known and change nothing here, or that are not known.
     fn note_hints(&self, hints: &[Hint]) {
         const KNOWN: [&str; 9] = [
-            "OPTIONS", "BROADCAST", "SHUFFLE_HASH", "SHUFFLE_MERGE", "NEST_LOOP", "LOOKUP", "STATE_TTL", "MULTI_JOIN", "ALIAS",
+            "OPTIONS",
+            "BROADCAST",
+            "SHUFFLE_HASH",
+            "SHUFFLE_MERGE",
+            "NEST_LOOP",
+            "LOOKUP",
+            "STATE_TTL",
+            "MULTI_JOIN",
+            "ALIAS",
         ];
         for hint in hints {
             if !KNOWN.iter().any(|known| hint.name.name.eq_ignore_ascii_case(known)) {
-                self.notes.borrow_mut().push(format!("hint `{}` is not known and has no effect", hint.name.name));
+                self.notes
+                    .borrow_mut()
+                    .push(format!("hint `{}` is not known and has no effect", hint.name.name));
             }
         }
     }

@@ -25,12 +25,19 @@ impl OverSpec {
     /// Rewrites all expressions of the call.
     pub(super) fn rewrite(&mut self, rewrite: &mut dyn FnMut(&mut Typed) -> SqlResult<()>) -> SqlResult<()> {
         let order = self.order.iter_mut().map(|(typed, ..)| typed);
-        self.args.iter_mut().chain(&mut self.filter).chain(&mut self.partition).chain(order).try_for_each(rewrite)
+        self.args
+            .iter_mut()
+            .chain(&mut self.filter)
+            .chain(&mut self.partition)
+            .chain(order)
+            .try_for_each(rewrite)
     }
 }
 
-const WHOLE: Frame = Frame { rows: false, preceding: FrameBound::Unbounded, following: FrameBound::Unbounded };
-const RUNNING_ROWS: Frame = Frame { rows: true, preceding: FrameBound::Unbounded, following: FrameBound::Current };
+const WHOLE: Frame =
+    Frame { rows: false, preceding: FrameBound::Unbounded, following: FrameBound::Unbounded };
+const RUNNING_ROWS: Frame =
+    Frame { rows: true, preceding: FrameBound::Unbounded, following: FrameBound::Current };
 
 impl ExprBinder<'_, '_> {
     pub(super) fn over_call(&mut self, call: &Call, name: &str, span: Span) -> SqlResult<Typed> {
@@ -53,7 +60,9 @@ impl ExprBinder<'_, '_> {
     fn window_of_call(&self, over: &Over) -> SqlResult<WindowSpec> {
         let named = |name: &ast::Ident| {
             let found = self.windows.iter().find(|(known, _)| known.name == name.name);
-            found.map(|(_, spec)| spec.clone()).ok_or_else(|| SqlError::at(name.span, format!("there is no window `{}`", name.name)))
+            found
+                .map(|(_, spec)| spec.clone())
+                .ok_or_else(|| SqlError::at(name.span, format!("there is no window `{}`", name.name)))
         };
         match over {
             Over::Named(name) => named(name),
@@ -103,21 +112,29 @@ impl ExprBinder<'_, '_> {
                 (OverFunction::Aggregate(function, spec.distinct), spec.args, result, frame)
             }
         };
-        if order.is_empty() && matches!(function, OverFunction::RowNumber | OverFunction::Rank | OverFunction::DenseRank) {
-            if function != OverFunction::RowNumber {
-                return Err(SqlError::at(span, format!("{name} needs an ORDER BY in its OVER clause")));
-            }
+        if order.is_empty() && matches!(function, OverFunction::Rank | OverFunction::DenseRank) {
+            return Err(SqlError::at(span, format!("{name} needs an ORDER BY in its OVER clause")));
         }
         Ok(OverSpec { function, args, filter, partition, order, frame, result })
     }
 
-    fn shift(&mut self, call: &Call, name: &str, span: Span) -> SqlResult<(OverFunction, Vec<Typed>, SqlType, Frame)> {
+    fn shift(
+        &mut self,
+        call: &Call,
+        name: &str,
+        span: Span,
+    ) -> SqlResult<(OverFunction, Vec<Typed>, SqlType, Frame)> {
         let args = self.bind_all(&call.args)?;
         let sign = if name == "LAG" { 1 } else { -1 };
         let distance = match args.get(1).map(|arg| arg.as_literal()) {
             None => 1,
             Some(Some(Value::Int(distance))) => *distance,
-            Some(_) => return Err(SqlError::at(span, format!("the second argument of {name} is a constant number"))),
+            Some(_) => {
+                return Err(SqlError::at(
+                    span,
+                    format!("the second argument of {name} is a constant number"),
+                ));
+            }
         };
         let Some(value) = args.first().cloned() else {
             return Err(SqlError::at(span, format!("{name} takes an argument")));
@@ -125,8 +142,10 @@ impl ExprBinder<'_, '_> {
         let mut result = value.data_type.as_nullable();
         let mut kept = vec![value];
         if let Some(default) = args.get(2).cloned() {
-            let common = crate::types::common_type(&kept[0].data_type, &default.data_type)
-                .ok_or_else(|| SqlError::at(span, format!("the default of {name} is of another type than its value")))?;
+            let common =
+                crate::types::common_type(&kept[0].data_type, &default.data_type).ok_or_else(|| {
+                    SqlError::at(span, format!("the default of {name} is of another type than its value"))
+                })?;
             result.nullable = common.nullable;
             result.kind = common.kind.clone();
             kept[0] = super::cast_to(kept[0].clone(), &common.kind, &self.binder.context);
@@ -141,14 +160,19 @@ impl ExprBinder<'_, '_> {
             let following = if ordered { FrameBound::Current } else { FrameBound::Unbounded };
             return Ok(Frame { rows: false, preceding: FrameBound::Unbounded, following });
         };
-        let wrong = |span| SqlError::at(span, "this frame is not possible").hint("use BETWEEN … PRECEDING AND CURRENT ROW");
+        let wrong = |span| {
+            SqlError::at(span, "this frame is not possible").hint("use BETWEEN … PRECEDING AND CURRENT ROW")
+        };
         let mut distance = |expr: &ast::Expr| -> SqlResult<i64> {
             let typed = self.bind(expr)?;
             match (typed.as_literal(), &typed.data_type.kind, frame.rows) {
                 (Some(Value::Int(count)), kind, true) if kind.is_integer() && *count >= 0 => Ok(*count),
                 (Some(Value::Int(millis)), TypeKind::IntervalDaySecond, false) if *millis >= 0 => Ok(*millis),
                 (Some(Value::Int(count)), kind, false) if kind.is_integer() && *count >= 0 => Ok(*count),
-                _ => Err(SqlError::at(expr.span, "the frame's bound is a constant: a number of rows, or an interval of time")),
+                _ => Err(SqlError::at(
+                    expr.span,
+                    "the frame's bound is a constant: a number of rows, or an interval of time",
+                )),
             }
         };
         // Bounds as distances back, so that a frame may lie wholly before or behind the row.
@@ -203,9 +227,16 @@ pub(super) fn over(rel: Rel, specs: Vec<OverSpec>) -> (Rel, Vec<usize>) {
             filter: spec.filter.as_ref().map(&mut place),
             result: spec.result.clone(),
         };
-        let same = |group: &OverGroup| group.partition == partition && group.order == order && group.frame == spec.frame;
+        let same = |group: &OverGroup| {
+            group.partition == partition && group.order == order && group.frame == spec.frame
+        };
         let number = groups.iter().position(same).unwrap_or_else(|| {
-            groups.push(OverGroup { partition: partition.clone(), order: order.clone(), frame: spec.frame, calls: Vec::new() });
+            groups.push(OverGroup {
+                partition: partition.clone(),
+                order: order.clone(),
+                frame: spec.frame,
+                calls: Vec::new(),
+            });
             groups.len() - 1
         });
         groups[number].calls.push(call);
@@ -216,7 +247,13 @@ pub(super) fn over(rel: Rel, specs: Vec<OverSpec>) -> (Rel, Vec<usize>) {
     let mut firsts = Vec::new();
     for group in &groups {
         firsts.push(columns.len());
-        columns.extend(group.calls.iter().enumerate().map(|(number, call)| Column::new(format!("$w{number}"), call.result.clone())));
+        columns.extend(
+            group
+                .calls
+                .iter()
+                .enumerate()
+                .map(|(number, call)| Column::new(format!("$w{number}"), call.result.clone())),
+        );
     }
     let places = places.into_iter().map(|(group, call)| firsts[group] + call).collect();
     (Rel::new(Op::Over { input: rel, groups }, columns), places)

@@ -1,10 +1,10 @@
 //! Queries: WITH, set operations, VALUES, ORDER BY and LIMIT.
 
+use super::Binder;
 use super::coerce::cast_to;
 use super::expr::ExprBinder;
 use super::scope::Scope;
 use super::select::{Selected, distinct};
-use super::Binder;
 use crate::expr::{Typed, fold};
 use crate::parser::ast::{Expr, ExprKind, Query, SetExpr, SetOp};
 use crate::parser::span::{Span, SqlError, SqlResult};
@@ -19,7 +19,8 @@ impl Binder<'_> {
         if has_ctes {
             self.ctes.borrow_mut().push(BTreeMap::new());
             for cte in &query.with {
-                let bound = self.query(&cte.query, outer).and_then(|rel| rename(rel, &cte.columns, cte.name.span));
+                let bound =
+                    self.query(&cte.query, outer).and_then(|rel| rename(rel, &cte.columns, cte.name.span));
                 match bound {
                     Ok(rel) => {
                         if let Some(level) = self.ctes.borrow_mut().last_mut() {
@@ -77,7 +78,9 @@ impl Binder<'_> {
                         .map(|place| place - 1),
                     _ => binder.bind(&item.expr)?.as_column(),
                 };
-                let column = column.ok_or_else(|| SqlError::at(item.expr.span, "ORDER BY names a column of the result here"))?;
+                let column = column.ok_or_else(|| {
+                    SqlError::at(item.expr.span, "ORDER BY names a column of the result here")
+                })?;
                 let nulls_first = item.nulls_first.unwrap_or(!item.descending);
                 Ok(SortOrder { column, descending: item.descending, nulls_first })
             })
@@ -92,7 +95,9 @@ impl Binder<'_> {
         let value = if typed.data_type.kind.is_integer() { fold(&typed, &self.context).ok() } else { None };
         match value.and_then(|value| value.as_int()).and_then(|count| u64::try_from(count).ok()) {
             Some(count) => Ok(Some(count)),
-            None => Err(SqlError::at(expr.span, "LIMIT and OFFSET take a constant number that is not negative")),
+            None => {
+                Err(SqlError::at(expr.span, "LIMIT and OFFSET take a constant number that is not negative"))
+            }
         }
     }
 
@@ -127,12 +132,13 @@ impl Binder<'_> {
                     if all { union } else { distinct(union) }
                 }
                 SetOp::Intersect | SetOp::Except => {
-                    let op = if op == SetOp::Intersect { SetOperation::Intersect } else { SetOperation::Except };
+                    let op =
+                        if op == SetOp::Intersect { SetOperation::Intersect } else { SetOperation::Except };
                     let mut columns = left.columns.clone();
                     for column in &mut columns {
                         (column.time, column.window) = (None, None);
                     }
-                    Rel::new(Op::SetOp { left, right, op, all }, columns)
+                    Rel::new(Op::Set { left, right, op, all }, columns)
                 }
             };
         }
@@ -152,7 +158,10 @@ impl Binder<'_> {
             .map(|(number, (a, b))| {
                 common_type(&a.data_type, &b.data_type).ok_or_else(|| {
                     let (a, b) = (&a.data_type.kind, &b.data_type.kind);
-                    SqlError::at(span, format!("column {} is {a} on one side and {b} on the other", number + 1))
+                    SqlError::at(
+                        span,
+                        format!("column {} is {a} on one side and {b} on the other", number + 1),
+                    )
                 })
             })
             .collect::<SqlResult<_>>()?;
@@ -181,7 +190,10 @@ impl Binder<'_> {
             if let Some(first) = bound.first()
                 && first.len() != items.len()
             {
-                return Err(SqlError::at(row.span, format!("this row has {} values, the first has {}", items.len(), first.len())));
+                return Err(SqlError::at(
+                    row.span,
+                    format!("this row has {} values, the first has {}", items.len(), first.len()),
+                ));
             }
             bound.push(items);
         }
@@ -189,7 +201,9 @@ impl Binder<'_> {
         let mut columns = Vec::new();
         for number in 0..width {
             let common = crate::types::common_type_of(bound.iter().map(|row| &row[number].data_type))
-                .ok_or_else(|| SqlError::at(span, format!("the values of column {} have no type in common", number + 1)))?;
+                .ok_or_else(|| {
+                    SqlError::at(span, format!("the values of column {} have no type in common", number + 1))
+                })?;
             columns.push(Column::new(format!("EXPR${number}"), common));
         }
         let rows = bound
@@ -237,7 +251,10 @@ pub(super) fn rename(mut rel: Rel, names: &[crate::parser::ast::Ident], span: Sp
         return Ok(rel);
     }
     if names.len() != rel.columns.len() {
-        return Err(SqlError::at(span, format!("{} names are given for {} columns", names.len(), rel.columns.len())));
+        return Err(SqlError::at(
+            span,
+            format!("{} names are given for {} columns", names.len(), rel.columns.len()),
+        ));
     }
     for (column, name) in rel.columns.iter_mut().zip(names) {
         column.name.clone_from(&name.name);

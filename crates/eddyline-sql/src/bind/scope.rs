@@ -69,8 +69,11 @@ impl<'a> Scope<'a> {
                 [] => {}
                 [one] => {
                     let data_type = one.column.data_type.clone();
-                    let node =
-                        if depth == 0 { Node::Column(one.index) } else { Node::Outer { depth, column: one.index } };
+                    let node = if depth == 0 {
+                        Node::Column(one.index)
+                    } else {
+                        Node::Outer { depth, column: one.index }
+                    };
                     let mut typed = Typed::new(node, data_type);
                     for field in &parts[at + 1..] {
                         typed = field_of(typed, field)?;
@@ -115,18 +118,25 @@ impl ScopeColumn {
     fn belongs_to(&self, qualifier: &[Ident]) -> bool {
         let path = &self.qualifier;
         qualifier.len() <= path.len()
-            && path[path.len() - qualifier.len()..].iter().zip(qualifier).all(|(own, wanted)| *own == wanted.name)
+            && path[path.len() - qualifier.len()..]
+                .iter()
+                .zip(qualifier)
+                .all(|(own, wanted)| *own == wanted.name)
     }
 
     fn answers_to(&self, qualifier: &[Ident], name: &str) -> bool {
-        self.column.name == name && if qualifier.is_empty() { !self.merged } else { self.belongs_to(qualifier) }
+        self.column.name == name
+            && if qualifier.is_empty() { !self.merged } else { self.belongs_to(qualifier) }
     }
 }
 
 /// A field of a row.
 pub(crate) fn field_of(row: Typed, field: &Ident) -> SqlResult<Typed> {
     let TypeKind::Row(fields) = &row.data_type.kind else {
-        return Err(SqlError::at(field.span, format!("{} has no field `{}`: it is not a ROW", row.data_type.kind, field.name)));
+        return Err(SqlError::at(
+            field.span,
+            format!("{} has no field `{}`: it is not a ROW", row.data_type.kind, field.name),
+        ));
     };
     match fields.iter().position(|known| known.name == field.name) {
         Some(place) => {

@@ -8,9 +8,9 @@ use super::subquery;
 use crate::expr::{Node, Typed};
 use crate::parser::ast::{Expr, ExprKind, GroupItem, OrderItem, Select, SelectItem};
 use crate::parser::span::{Span, SqlError, SqlResult};
-use crate::plan::{Column, Op, Rel, TimeAttribute, WindowBound};
+use crate::plan::{Column, Op, Rel};
 use crate::row::SortOrder;
-use crate::types::{SqlType, TypeKind};
+use crate::types::TypeKind;
 
 /// A SELECT, and by what its rows are to be ordered (columns behind the visible ones may be used for that only).
 pub(super) struct Selected {
@@ -26,14 +26,20 @@ struct Item {
 }
 
 impl Binder<'_> {
-    pub(super) fn select(&self, select: &Select, order_by: &[OrderItem], outer: Option<&Scope<'_>>) -> SqlResult<Selected> {
+    pub(super) fn select(
+        &self,
+        select: &Select,
+        order_by: &[OrderItem],
+        outer: Option<&Scope<'_>>,
+    ) -> SqlResult<Selected> {
         self.note_hints(&select.hints);
         let (mut rel, scope) = self.from(&select.from, outer)?;
         let scope = Scope { columns: scope.columns, outer };
         if let Some(filter) = &select.filter {
             let mut binder = ExprBinder::new(self, &scope, "WHERE");
             let predicate = binder.condition(filter)?;
-            rel = subquery::filter(rel, predicate, binder.found.subqueries).map_err(|error| error.or_at(filter.span))?;
+            rel = subquery::filter(rel, predicate, binder.found.subqueries)
+                .map_err(|error| error.or_at(filter.span))?;
         }
         let items = self.items(select, &scope)?;
         let group_window = self.group_window(select, &scope)?;
@@ -41,7 +47,8 @@ impl Binder<'_> {
             Some(window) => self.apply_group_window(rel, scope, window, select, &items, order_by)?,
             None => (rel, scope, None),
         };
-        let rewritten = select_exprs.unwrap_or_else(|| super::window::Rewritten::of(select, &items, order_by));
+        let rewritten =
+            select_exprs.unwrap_or_else(|| super::window::Rewritten::of(select, &items, order_by));
         self.select_list(select, rel, &scope, rewritten)
     }
 
@@ -50,7 +57,9 @@ impl Binder<'_> {
         let mut items = Vec::new();
         for item in &select.items {
             match item {
-                SelectItem::Expr(expr, alias) => items.push((expr.clone(), alias.as_ref().map(|alias| alias.name.clone()))),
+                SelectItem::Expr(expr, alias) => {
+                    items.push((expr.clone(), alias.as_ref().map(|alias| alias.name.clone())))
+                }
                 SelectItem::Star(qualifier, span) => {
                     let columns = scope.star(qualifier);
                     if columns.is_empty() {
@@ -110,7 +119,11 @@ impl Binder<'_> {
         binder.found.place = "HAVING";
         let having = match &parts.having {
             Some(having) if is_grouped => Some((binder.condition(having)?, having.span)),
-            Some(having) => return Err(SqlError::at(having.span, "HAVING needs GROUP BY or an aggregate").hint("use WHERE")),
+            Some(having) => {
+                return Err(
+                    SqlError::at(having.span, "HAVING needs GROUP BY or an aggregate").hint("use WHERE")
+                );
+            }
             None => None,
         };
         binder.found.place = "QUALIFY";
@@ -188,7 +201,13 @@ impl Binder<'_> {
         if let Some(qualify) = qualify_expr {
             rel = rel.filter(qualify);
         }
-        self.finish(select, rel, exprs, items.into_iter().map(|item| item.name).collect(), (order, order_exprs))
+        self.finish(
+            select,
+            rel,
+            exprs,
+            items.into_iter().map(|item| item.name).collect(),
+            (order, order_exprs),
+        )
     }
 
     /// The projection, DISTINCT, and the columns to order by.
@@ -206,7 +225,10 @@ impl Binder<'_> {
             let column = match exprs.iter().position(|expr| *expr == typed) {
                 Some(column) => column,
                 None if select.distinct => {
-                    return Err(SqlError::at(select.span, "ORDER BY of SELECT DISTINCT can use selected columns only"));
+                    return Err(SqlError::at(
+                        select.span,
+                        "ORDER BY of SELECT DISTINCT can use selected columns only",
+                    ));
                 }
                 None => {
                     names.push(format!("$o{}", exprs.len()));
@@ -284,11 +306,8 @@ fn item_name(expr: &Expr, number: usize) -> String {
 
 /// Each row once.
 pub(super) fn distinct(rel: Rel) -> Rel {
-    let columns: Vec<Column> = rel
-        .columns
-        .iter()
-        .map(|column| Column { time: None, ..column.clone() })
-        .collect();
+    let columns: Vec<Column> =
+        rel.columns.iter().map(|column| Column { time: None, ..column.clone() }).collect();
     let keys: Vec<usize> = (0..columns.len()).collect();
     let window = super::aggregate::window_of(&rel, &keys);
     let columns = match window {
@@ -304,7 +323,9 @@ pub(super) fn contains_aggregate(expr: &Expr) -> bool {
         ExprKind::Call(call) => {
             let name = call.name.last().map(|part| part.name.as_str()).unwrap_or_default();
             let own = call.over.is_none()
-                && (super::functions::aggregate(name).is_some() || name.eq_ignore_ascii_case("GROUPING") || name.eq_ignore_ascii_case("GROUPING_ID"));
+                && (super::functions::aggregate(name).is_some()
+                    || name.eq_ignore_ascii_case("GROUPING")
+                    || name.eq_ignore_ascii_case("GROUPING_ID"));
             let over = match &call.over {
                 Some(crate::parser::ast::Over::Spec(spec)) => {
                     spec.partition_by.iter().any(contains_aggregate)
@@ -323,7 +344,9 @@ pub(super) fn children(expr: &Expr) -> Vec<&Expr> {
     use crate::parser::ast::IsTest;
     match &*expr.kind {
         ExprKind::Unary(_, a) | ExprKind::Field(a, _) | ExprKind::Named(_, a) => vec![a],
-        ExprKind::Cast { expr, .. } | ExprKind::InQuery { expr, .. } | ExprKind::Quantified { expr, .. } => vec![expr],
+        ExprKind::Cast { expr, .. } | ExprKind::InQuery { expr, .. } | ExprKind::Quantified { expr, .. } => {
+            vec![expr]
+        }
         ExprKind::Binary(_, a, b) | ExprKind::Index(a, b) => vec![a, b],
         ExprKind::Is { expr, test: IsTest::DistinctFrom(other), .. } => vec![expr, other],
         ExprKind::Is { expr, .. } => vec![expr],
@@ -355,12 +378,9 @@ pub(super) fn group_exprs(items: &[GroupItem]) -> Vec<&Expr> {
         .iter()
         .flat_map(|item| match item {
             GroupItem::Expr(expr) => vec![expr],
-            GroupItem::Sets(sets) | GroupItem::Rollup(sets) | GroupItem::Cube(sets) => sets.iter().flatten().collect(),
+            GroupItem::Sets(sets) | GroupItem::Rollup(sets) | GroupItem::Cube(sets) => {
+                sets.iter().flatten().collect()
+            }
         })
         .collect()
-}
-
-/// Marks the bounds of windows.
-pub(super) fn window_column(name: &str, data_type: SqlType, window: Option<WindowBound>, time: Option<TimeAttribute>) -> Column {
-    Column { name: name.to_owned(), data_type, time, window }
 }

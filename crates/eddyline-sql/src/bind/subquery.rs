@@ -23,7 +23,13 @@ enum SubqueryKind {
 }
 
 impl ExprBinder<'_, '_> {
-    fn subquery(&mut self, kind: SubqueryKind, rel: Rel, data_type: crate::types::SqlType, span: Span) -> Typed {
+    fn subquery(
+        &mut self,
+        kind: SubqueryKind,
+        rel: Rel,
+        data_type: crate::types::SqlType,
+        span: Span,
+    ) -> Typed {
         self.found.subqueries.push(Subquery { kind, rel, span });
         Typed::new(Node::Subquery(self.found.subqueries.len() - 1), data_type)
     }
@@ -44,21 +50,38 @@ impl ExprBinder<'_, '_> {
     pub(super) fn scalar_query(&mut self, query: &Query, span: Span) -> SqlResult<Typed> {
         let rel = self.inner(query)?;
         let [column] = rel.columns.as_slice() else {
-            return Err(SqlError::at(span, format!("a sub-query here has one column, not {}", rel.columns.len())));
+            return Err(SqlError::at(
+                span,
+                format!("a sub-query here has one column, not {}", rel.columns.len()),
+            ));
         };
         let data_type = column.data_type.as_nullable();
         Ok(self.subquery(SubqueryKind::Scalar, rel, data_type, span))
     }
 
-    pub(super) fn in_query(&mut self, value: &Expr, query: &Query, negated: bool, span: Span) -> SqlResult<Typed> {
+    pub(super) fn in_query(
+        &mut self,
+        value: &Expr,
+        query: &Query,
+        negated: bool,
+        span: Span,
+    ) -> SqlResult<Typed> {
         let value = self.bind(value)?;
         let found = self.any(Comparison::Equal, value, query, span)?;
         Ok(if negated { not(found) } else { found })
     }
 
-    pub(super) fn quantified(&mut self, value: &Expr, op: BinaryOp, all: bool, query: &Query, span: Span) -> SqlResult<Typed> {
+    pub(super) fn quantified(
+        &mut self,
+        value: &Expr,
+        op: BinaryOp,
+        all: bool,
+        query: &Query,
+        span: Span,
+    ) -> SqlResult<Typed> {
         let value = self.bind(value)?;
-        let comparison = comparison_of(op).ok_or_else(|| SqlError::at(span, "ALL and ANY follow a comparison"))?;
+        let comparison =
+            comparison_of(op).ok_or_else(|| SqlError::at(span, "ALL and ANY follow a comparison"))?;
         // x > ALL (…) is NOT x <= ANY (…).
         let opposite = match comparison {
             Comparison::Equal => Comparison::NotEqual,
@@ -68,7 +91,11 @@ impl ExprBinder<'_, '_> {
             Comparison::Greater => Comparison::LessOrEqual,
             Comparison::GreaterOrEqual => Comparison::Less,
         };
-        if all { Ok(not(self.any(opposite, value, query, span)?)) } else { self.any(comparison, value, query, span) }
+        if all {
+            Ok(not(self.any(opposite, value, query, span)?))
+        } else {
+            self.any(comparison, value, query, span)
+        }
     }
 
     fn any(&mut self, comparison: Comparison, value: Typed, query: &Query, span: Span) -> SqlResult<Typed> {
@@ -80,13 +107,18 @@ impl ExprBinder<'_, '_> {
         if items.len() != rel.columns.len() {
             return Err(SqlError::at(
                 span,
-                format!("{} values are compared with the {} columns of the sub-query", items.len(), rel.columns.len()),
+                format!(
+                    "{} values are compared with the {} columns of the sub-query",
+                    items.len(),
+                    rel.columns.len()
+                ),
             ));
         }
         // Both sides get one type.
         let (mut values, mut columns) = (Vec::new(), Vec::new());
         for (number, item) in items.into_iter().enumerate() {
-            let (left, right) = super::coerce::comparable(item, rel.typed(number), span, &self.binder.context)?;
+            let (left, right) =
+                super::coerce::comparable(item, rel.typed(number), span, &self.binder.context)?;
             values.push(left);
             columns.push(right);
         }
@@ -94,7 +126,8 @@ impl ExprBinder<'_, '_> {
             let names = rel.columns.iter().map(|column| column.name.clone()).collect();
             rel = rel.project(columns, names);
         }
-        let nullable = values.iter().any(|value| value.data_type.nullable) || rel.columns.iter().any(|c| c.data_type.nullable);
+        let nullable = values.iter().any(|value| value.data_type.nullable)
+            || rel.columns.iter().any(|c| c.data_type.nullable);
         let value = if values.len() == 1 { values.remove(0) } else { super::expr::row_of(values) };
         let result = TypeKind::Boolean.with_nullability(nullable);
         Ok(self.subquery(SubqueryKind::Any(comparison, value), rel, result, span))
@@ -111,7 +144,11 @@ impl Subquery {
     }
 
     /// Speaks of the keys of an aggregate instead of the columns of its input.
-    pub(super) fn over_aggregate(&mut self, key_of: &dyn Fn(usize) -> Option<usize>, span: Span) -> SqlResult<()> {
+    pub(super) fn over_aggregate(
+        &mut self,
+        key_of: &dyn Fn(usize) -> Option<usize>,
+        span: Span,
+    ) -> SqlResult<()> {
         let mut wrong = false;
         map_outer(&mut self.rel, 1, &mut |column| {
             key_of(column).unwrap_or_else(|| {
@@ -186,7 +223,8 @@ pub(super) fn filter(rel: Rel, predicate: Typed, subqueries: Vec<Subquery>) -> S
     rel = rel.filter(Typed::and(without));
     for (number, negated) in direct {
         // A scalar BOOLEAN sub-query is a value as any other.
-        let is_scalar = matches!(subqueries[number].as_ref().map(|subquery| &subquery.kind), Some(SubqueryKind::Scalar));
+        let is_scalar =
+            matches!(subqueries[number].as_ref().map(|subquery| &subquery.kind), Some(SubqueryKind::Scalar));
         if is_scalar {
             let typed = Typed::new(Node::Subquery(number), TypeKind::Boolean.nullable());
             let mut exprs = vec![if negated { not(typed) } else { typed }];
@@ -209,12 +247,12 @@ pub(super) fn values(rel: Rel, exprs: &mut [Typed], subqueries: Vec<Subquery>) -
 }
 
 fn values_at(mut rel: Rel, exprs: &mut [Typed], subqueries: &mut [Option<Subquery>]) -> SqlResult<Rel> {
-    for number in 0..subqueries.len() {
+    for (number, subquery) in subqueries.iter_mut().enumerate() {
         let is_used = |part: &Typed| matches!(*part.node, Node::Subquery(used) if used == number);
         if !exprs.iter().any(|expr| expr.any(&is_used)) {
             continue;
         }
-        let Some(subquery) = subqueries[number].take() else { continue };
+        let Some(subquery) = subquery.take() else { continue };
         let (joined, value) = value_join(rel, subquery)?;
         rel = joined;
         for expr in exprs.iter_mut() {
@@ -227,7 +265,8 @@ fn values_at(mut rel: Rel, exprs: &mut [Typed], subqueries: &mut [Option<Subquer
 fn semi_join(rel: Rel, subquery: Subquery, negated: bool) -> SqlResult<Rel> {
     let width = rel.columns.len();
     let (inner, conditions) = decorrelate(subquery.rel, subquery.span)?;
-    let mut conditions: Vec<Typed> = conditions.into_iter().map(|condition| over_both(condition, width)).collect();
+    let mut conditions: Vec<Typed> =
+        conditions.into_iter().map(|condition| over_both(condition, width)).collect();
     if let SubqueryKind::Any(comparison, value) = &subquery.kind {
         let matched = any_condition(*comparison, value, &inner.columns, width);
         // NOT IN is not TRUE if the comparison is NULL for some row.
@@ -248,7 +287,9 @@ fn over_both(mut condition: Typed, width: usize) -> Typed {
     condition.rewrite(&mut |part| match *part.node {
         Node::Column(column) => Some(Typed::column(width + column, &part.data_type)),
         Node::Outer { depth: 1, column } => Some(Typed::column(column, &part.data_type)),
-        Node::Outer { depth, column } => Some(Typed::new(Node::Outer { depth: depth - 1, column }, part.data_type.clone())),
+        Node::Outer { depth, column } => {
+            Some(Typed::new(Node::Outer { depth: depth - 1, column }, part.data_type.clone()))
+        }
         _ => None,
     });
     condition
@@ -271,11 +312,17 @@ fn value_join(rel: Rel, subquery: Subquery) -> SqlResult<(Rel, Typed)> {
         }
         SubqueryKind::Any(comparison, value) => {
             if comparison != Comparison::Equal {
-                return Err(SqlError::at(span, "ANY and ALL with `<` and the like are possible as a condition of their own only"));
+                return Err(SqlError::at(
+                    span,
+                    "ANY and ALL with `<` and the like are possible as a condition of their own only",
+                ));
             }
             let (inner, conditions) = decorrelate(subquery.rel.clone(), span)?;
             if !conditions.is_empty() {
-                return Err(SqlError::at(span, "a correlated IN is possible as a condition of its own only, not within OR"));
+                return Err(SqlError::at(
+                    span,
+                    "a correlated IN is possible as a condition of its own only, not within OR",
+                ));
             }
             let columns = inner.columns.len();
             let all: Vec<usize> = (0..columns).collect();
@@ -297,7 +344,8 @@ fn in_value(mark: Typed, value: &Typed, rows: Typed, known: Typed) -> Typed {
     let boolean = TypeKind::Boolean.not_null();
     let zero = Typed::literal(Value::Int(0), TypeKind::BigInt.not_null());
     let is_null = |typed: Typed| Typed::new(Node::IsNull(typed), boolean.clone());
-    let or_zero = |typed: Typed| Typed::new(Node::Coalesce(vec![typed, zero.clone()]), TypeKind::BigInt.not_null());
+    let or_zero =
+        |typed: Typed| Typed::new(Node::Coalesce(vec![typed, zero.clone()]), TypeKind::BigInt.not_null());
     let (rows, known) = (or_zero(rows), or_zero(known));
     let none = Typed::equal(rows.clone(), zero.clone());
     let unknown = or(vec![
@@ -307,7 +355,11 @@ fn in_value(mark: Typed, value: &Typed, rows: Typed, known: Typed) -> Typed {
     let null = Typed::literal(Value::Null, TypeKind::Boolean.nullable());
     Typed::new(
         Node::Case {
-            branches: vec![(not(is_null(mark)), Typed::bool(true)), (none, Typed::bool(false)), (unknown, null)],
+            branches: vec![
+                (not(is_null(mark)), Typed::bool(true)),
+                (none, Typed::bool(false)),
+                (unknown, null),
+            ],
             otherwise: Typed::bool(false),
         },
         TypeKind::Boolean.nullable(),
@@ -315,7 +367,15 @@ fn in_value(mark: Typed, value: &Typed, rows: Typed, known: Typed) -> Typed {
 }
 
 fn call(function: AggregateFunction, args: Vec<usize>, result: crate::types::SqlType) -> AggregateCall {
-    AggregateCall { function, args, distinct: false, filter: None, order: Vec::new(), ignore_nulls: false, result }
+    AggregateCall {
+        function,
+        args,
+        distinct: false,
+        filter: None,
+        order: Vec::new(),
+        ignore_nulls: false,
+        result,
+    }
 }
 
 /// The number of rows, and of those whose first column is not NULL.
@@ -374,14 +434,17 @@ fn scalar_join(rel: Rel, inner: Rel, span: Span) -> SqlResult<(Rel, Typed)> {
     }
     let counted: Vec<usize> = match &*inner.op {
         Op::Aggregate { keys, calls, .. } if keys.is_empty() => {
-            let is_count = |call: &AggregateCall| matches!(call.function, AggregateFunction::Count | AggregateFunction::Sum0);
+            let is_count = |call: &AggregateCall| {
+                matches!(call.function, AggregateFunction::Count | AggregateFunction::Sum0)
+            };
             calls.iter().enumerate().filter(|(_, call)| is_count(call)).map(|(number, _)| number).collect()
         }
         _ => Vec::new(),
     };
     let is_single = is_global_aggregate(&inner);
     let (inner, conditions) = decorrelate(inner, span)?;
-    let (inner, conditions) = if is_single { (inner, conditions) } else { single_value(inner, conditions, &mut expr)? };
+    let (inner, conditions) =
+        if is_single { (inner, conditions) } else { single_value(inner, conditions, &mut expr)? };
     let condition = join_condition(conditions, width);
     let joined = rel.join(inner, JoinKind::Left, condition);
     expr.rewrite(&mut |part| match *part.node {
@@ -397,7 +460,9 @@ fn scalar_join(rel: Rel, inner: Rel, span: Span) -> SqlResult<(Rel, Typed)> {
             })
         }
         Node::Outer { depth: 1, column } => Some(joined.typed(column)),
-        Node::Outer { depth, column } => Some(Typed::new(Node::Outer { depth: depth - 1, column }, part.data_type.clone())),
+        Node::Outer { depth, column } => {
+            Some(Typed::new(Node::Outer { depth: depth - 1, column }, part.data_type.clone()))
+        }
         _ => None,
     });
     Ok((joined, expr))
@@ -439,7 +504,13 @@ fn single_value(inner: Rel, conditions: Vec<Typed>, expr: &mut Typed) -> SqlResu
 }
 
 /// A LATERAL sub-query next to `left`.
-pub(super) fn lateral(left: Rel, inner: Rel, kind: JoinKind, on: Option<Typed>, span: Span) -> SqlResult<Rel> {
+pub(super) fn lateral(
+    left: Rel,
+    inner: Rel,
+    kind: JoinKind,
+    on: Option<Typed>,
+    span: Span,
+) -> SqlResult<Rel> {
     let width = left.columns.len();
     let visible = inner.columns.len();
     let (inner, conditions) = decorrelate(inner, span)?;
@@ -455,7 +526,9 @@ fn decorrelate(rel: Rel, span: Span) -> SqlResult<(Rel, Vec<Typed>)> {
     if !speaks_of_outer(&rel) {
         return Ok((rel, Vec::new()));
     }
-    let unsupported = || SqlError::at(span, "this form of a correlated sub-query is not supported").hint("write it as a join");
+    let unsupported = || {
+        SqlError::at(span, "this form of a correlated sub-query is not supported").hint("write it as a join")
+    };
     let Rel { op, columns } = rel;
     match *op {
         Op::Filter { input, predicate } => {
@@ -481,7 +554,9 @@ fn decorrelate(rel: Rel, span: Span) -> SqlResult<(Rel, Vec<Typed>)> {
                             names.push(input.columns[column].name.clone());
                         }
                     }
-                    let place = |column: usize| exprs.iter().position(|expr| expr.as_column() == Some(column)).unwrap_or(column);
+                    let place = |column: usize| {
+                        exprs.iter().position(|expr| expr.as_column() == Some(column)).unwrap_or(column)
+                    };
                     condition.with_columns(&place)
                 })
                 .collect();
@@ -499,7 +574,8 @@ fn decorrelate(rel: Rel, span: Span) -> SqlResult<(Rel, Vec<Typed>)> {
                 }
             }
             let place = |column: usize| all.iter().position(|key| *key == column).unwrap_or(column);
-            let conditions: Vec<Typed> = conditions.into_iter().map(|condition| condition.with_columns(&place)).collect();
+            let conditions: Vec<Typed> =
+                conditions.into_iter().map(|condition| condition.with_columns(&place)).collect();
             let mut inner: Vec<Column> = all.iter().map(|key| input.columns[*key].clone()).collect();
             let result = columns[keys.len()..].to_vec();
             inner.extend(result);
@@ -507,8 +583,10 @@ fn decorrelate(rel: Rel, span: Span) -> SqlResult<(Rel, Vec<Typed>)> {
             let calls_count = calls.len();
             let rel = Rel::new(Op::Aggregate { input, keys: all, calls, window }, inner);
             // Keys, calls, added keys.
-            let order: Vec<usize> =
-                (0..old).chain((0..calls_count).map(|call| old + added + call)).chain(old..old + added).collect();
+            let order: Vec<usize> = (0..old)
+                .chain((0..calls_count).map(|call| old + added + call))
+                .chain(old..old + added)
+                .collect();
             let moved = |column: usize| order.iter().position(|from| *from == column).unwrap_or(column);
             let conditions = conditions.into_iter().map(|condition| condition.with_columns(&moved)).collect();
             let names = order.iter().map(|column| rel.columns[*column].name.clone()).collect();
@@ -534,7 +612,8 @@ fn decorrelate(rel: Rel, span: Span) -> SqlResult<(Rel, Vec<Typed>)> {
                 if conjunct.has_outer() { conditions.push(conjunct) } else { own.push(conjunct) }
             }
             let by = left.columns.len();
-            conditions.extend(more.into_iter().map(|condition| condition.with_columns(&|column| column + by)));
+            conditions
+                .extend(more.into_iter().map(|condition| condition.with_columns(&|column| column + by)));
             let joined = left.join(right, kind, (!own.is_empty()).then(|| Typed::and(own)));
             if added_left == 0 {
                 return Ok((joined, conditions));
@@ -542,7 +621,9 @@ fn decorrelate(rel: Rel, span: Span) -> SqlResult<(Rel, Vec<Typed>)> {
             // The columns as they were come first.
             let kept_right = if kind.has_right() { right_width } else { 0 };
             let mut order: Vec<usize> = (0..old_left).chain(by..by + kept_right).collect();
-            order.extend((0..joined.columns.len()).filter(|column| !order.contains(column)).collect::<Vec<_>>());
+            order.extend(
+                (0..joined.columns.len()).filter(|column| !order.contains(column)).collect::<Vec<_>>(),
+            );
             let moved = |column: usize| order.iter().position(|from| *from == column).unwrap_or(column);
             let conditions = conditions.into_iter().map(|condition| condition.with_columns(&moved)).collect();
             let names = order.iter().map(|column| joined.columns[*column].name.clone()).collect();
@@ -563,7 +644,10 @@ fn decorrelate(rel: Rel, span: Span) -> SqlResult<(Rel, Vec<Typed>)> {
             let function = crate::plan::RankFunction::RowNumber;
             let order: Vec<SortOrder> = order;
             Ok((
-                Rel::new(Op::Rank { input, function, partition, order, start, end, number: false, window: None }, columns),
+                Rel::new(
+                    Op::Rank { input, function, partition, order, start, end, number: false, window: None },
+                    columns,
+                ),
                 conditions,
             ))
         }
@@ -584,7 +668,8 @@ fn speaks_of_outer(rel: &Rel) -> bool {
 fn is_equality(condition: &Typed) -> bool {
     match &*condition.node {
         Node::Compare(Comparison::Equal, left, right) => {
-            (!left.has_outer() && right.columns().is_empty()) || (!right.has_outer() && left.columns().is_empty())
+            (!left.has_outer() && right.columns().is_empty())
+                || (!right.has_outer() && left.columns().is_empty())
         }
         _ => false,
     }

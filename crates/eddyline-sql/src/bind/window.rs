@@ -1,8 +1,8 @@
 //! Windows: table functions and the older group windows.
 
+use super::Binder;
 use super::expr::ExprBinder;
 use super::scope::{Scope, ScopeColumn};
-use super::Binder;
 use crate::parser::ast::{Call, Expr, ExprKind, GroupItem, Ident, OrderItem, Select};
 use crate::parser::span::{Span, SqlError, SqlResult};
 use crate::plan::{Column, Op, Rel, TimeAttribute, WindowBound, WindowKind};
@@ -41,7 +41,12 @@ pub(super) struct GroupWindow {
 
 impl Binder<'_> {
     /// `TUMBLE(TABLE t, DESCRIPTOR(ts), …)` and its kin.
-    pub(super) fn table_function(&self, call: &Call, span: Span, outer: Option<&Scope<'_>>) -> SqlResult<Rel> {
+    pub(super) fn table_function(
+        &self,
+        call: &Call,
+        span: Span,
+        outer: Option<&Scope<'_>>,
+    ) -> SqlResult<Rel> {
         let name = call.name.last().map(|part| part.name.to_ascii_uppercase()).unwrap_or_default();
         let names: &[&str] = match name.as_str() {
             "TUMBLE" => &["DATA", "TIMECOL", "SIZE", "OFFSET"],
@@ -51,24 +56,38 @@ impl Binder<'_> {
             _ => return Err(SqlError::at(span, format!("there is no table function `{name}`"))),
         };
         let arguments = by_name(&call.args, names, &name, span)?;
-        let Some(Some(data)) = arguments.first() else { return Err(SqlError::at(span, format!("{name} lacks its table"))) };
+        let Some(Some(data)) = arguments.first() else {
+            return Err(SqlError::at(span, format!("{name} lacks its table")));
+        };
         let ExprKind::Table(table) = &*data.kind else {
             return Err(SqlError::at(data.span, format!("the first argument of {name} is a table: TABLE t")));
         };
+        if let Some(item) = table.order_by.first() {
+            return Err(SqlError::at(item.expr.span, format!("the table of {name} cannot be ordered")));
+        }
         let input = self.query(&table.query, outer)?;
         let scope = Scope::of(&input, &[], None);
         let time = match arguments.get(1).copied().flatten().map(|expr| (&*expr.kind, expr.span)) {
             Some((ExprKind::Descriptor(columns), at)) => match columns.as_slice() {
-                [column] => ExprBinder::new(self, &scope, "DESCRIPTOR").bind(&name_expr(vec![column.clone()]))?.as_column(),
+                [column] => ExprBinder::new(self, &scope, "DESCRIPTOR")
+                    .bind(&name_expr(vec![column.clone()]))?
+                    .as_column(),
                 _ => return Err(SqlError::at(at, "DESCRIPTOR names one column here")),
             },
-            _ => return Err(SqlError::at(span, format!("the second argument of {name} is DESCRIPTOR(time column)"))),
+            _ => {
+                return Err(SqlError::at(
+                    span,
+                    format!("the second argument of {name} is DESCRIPTOR(time column)"),
+                ));
+            }
         };
         let time = time.ok_or_else(|| SqlError::at(span, "DESCRIPTOR names a column"))?;
         let mut partition = Vec::new();
         for expr in &table.partition_by {
             let typed = ExprBinder::new(self, &scope, "PARTITION BY").bind(expr)?;
-            let column = typed.as_column().ok_or_else(|| SqlError::at(expr.span, "PARTITION BY names columns here"))?;
+            let column = typed
+                .as_column()
+                .ok_or_else(|| SqlError::at(expr.span, "PARTITION BY names columns here"))?;
             partition.push(column);
         }
         let length = |place: usize| -> SqlResult<Option<i64>> {
@@ -81,7 +100,9 @@ impl Binder<'_> {
         let kind = match name.as_str() {
             "TUMBLE" => WindowKind::Tumble { size: needed(2)?, offset: length(3)?.unwrap_or(0) },
             "HOP" => WindowKind::Hop { slide: needed(2)?, size: needed(3)?, offset: length(4)?.unwrap_or(0) },
-            "CUMULATE" => WindowKind::Cumulate { step: needed(2)?, size: needed(3)?, offset: length(4)?.unwrap_or(0) },
+            "CUMULATE" => {
+                WindowKind::Cumulate { step: needed(2)?, size: needed(3)?, offset: length(4)?.unwrap_or(0) }
+            }
             _ => WindowKind::Session { gap: needed(2)? },
         };
         self.window(input, kind, time, partition, span)
@@ -97,17 +118,31 @@ impl Binder<'_> {
         }
     }
 
-    fn window(&self, input: Rel, kind: WindowKind, time: usize, partition: Vec<usize>, span: Span) -> SqlResult<Rel> {
+    fn window(
+        &self,
+        input: Rel,
+        kind: WindowKind,
+        time: usize,
+        partition: Vec<usize>,
+        span: Span,
+    ) -> SqlResult<Rel> {
         check_kind(kind).map_err(|what| SqlError::at(span, what))?;
         let column = &input.columns[time];
         let is_time = column.time.is_some() || (self.batch && column.data_type.kind.is_timestamp());
         if !is_time {
-            return Err(SqlError::at(span, format!("`{}` ({}) is no time attribute", column.name, column.data_type))
-                .hint("declare WATERMARK FOR it where the table is created, and do not compute it anew on the way"));
+            return Err(SqlError::at(
+                span,
+                format!("`{}` ({}) is no time attribute", column.name, column.data_type),
+            )
+            .hint(
+                "declare WATERMARK FOR it where the table is created, and do not compute it anew on the way",
+            ));
         }
         let bound = TypeKind::Timestamp(3).not_null();
         let time_type = match (&column.data_type.kind, column.time) {
-            (_, Some(TimeAttribute::Proctime)) | (TypeKind::TimestampLtz(_), _) => TypeKind::TimestampLtz(3).not_null(),
+            (_, Some(TimeAttribute::Proctime)) | (TypeKind::TimestampLtz(_), _) => {
+                TypeKind::TimestampLtz(3).not_null()
+            }
             _ => bound.clone(),
         };
         let time_attribute = column.time;
@@ -116,7 +151,8 @@ impl Binder<'_> {
         for column in &mut columns {
             column.window = None;
         }
-        let make = |name: &str, data_type, window, time| Column { name: name.to_owned(), data_type, time, window };
+        let make =
+            |name: &str, data_type, window, time| Column { name: name.to_owned(), data_type, time, window };
         columns.push(make("window_start", bound.clone(), Some(WindowBound::Start), None));
         columns.push(make("window_end", bound, Some(WindowBound::End), None));
         columns.push(make("window_time", time_type, None, time_attribute));
@@ -135,7 +171,8 @@ impl Binder<'_> {
                 return Err(SqlError::at(expr.span, format!("{name} takes a time column and a length")));
             };
             let time = ExprBinder::new(self, scope, "GROUP BY").bind(first)?;
-            let time = time.as_column().ok_or_else(|| SqlError::at(first.span, "a window is over a time column"))?;
+            let time =
+                time.as_column().ok_or_else(|| SqlError::at(first.span, "a window is over a time column"))?;
             let length = |place: usize| match call.args.get(place) {
                 Some(expr) => self.length(expr),
                 None => Err(SqlError::at(expr.span, format!("{name} lacks a length"))),
@@ -183,7 +220,12 @@ impl Binder<'_> {
         for (number, name) in ["start", "end", "time"].into_iter().enumerate() {
             let mut column = rel.columns[first + number].clone();
             column.name = name.to_owned();
-            scope.columns.push(ScopeColumn { qualifier: vec![HIDDEN.into()], column, index: first + number, merged: true });
+            scope.columns.push(ScopeColumn {
+                qualifier: vec![HIDDEN.into()],
+                column,
+                index: first + number,
+                merged: true,
+            });
         }
         let mut parts = Rewritten::of(select, items, order_by);
         for (number, (expr, alias)) in parts.items.iter_mut().enumerate() {
@@ -202,7 +244,9 @@ impl Binder<'_> {
         for item in parts.group_by {
             match item {
                 GroupItem::Expr(expr) if window_call(&expr).is_some() => {
-                    group_by.extend(["start", "end", "time"].map(|part| GroupItem::Expr(hidden(part, expr.span))));
+                    group_by.extend(
+                        ["start", "end", "time"].map(|part| GroupItem::Expr(hidden(part, expr.span))),
+                    );
                 }
                 GroupItem::Expr(mut expr) => {
                     replace(&mut expr);
@@ -241,19 +285,34 @@ fn check_kind(kind: WindowKind) -> Result<(), String> {
 }
 
 /// Arguments in the order of `names`, whether they were given by place or by name.
-fn by_name<'e>(args: &'e [Expr], names: &[&str], function: &str, span: Span) -> SqlResult<Vec<Option<&'e Expr>>> {
+fn by_name<'e>(
+    args: &'e [Expr],
+    names: &[&str],
+    function: &str,
+    span: Span,
+) -> SqlResult<Vec<Option<&'e Expr>>> {
     let mut found: Vec<Option<&Expr>> = vec![None; names.len()];
     for (number, arg) in args.iter().enumerate() {
         let (place, value) = match &*arg.kind {
             ExprKind::Named(name, value) => {
                 let place = names.iter().position(|known| name.name.eq_ignore_ascii_case(known));
-                (place.ok_or_else(|| SqlError::at(name.span, format!("{function} has no argument `{}`", name.name)))?, value)
+                (
+                    place.ok_or_else(|| {
+                        SqlError::at(name.span, format!("{function} has no argument `{}`", name.name))
+                    })?,
+                    value,
+                )
             }
             _ => (number, arg),
         };
         match found.get_mut(place) {
             Some(slot) => *slot = Some(value),
-            None => return Err(SqlError::at(span, format!("{function} takes at most {} arguments", names.len()))),
+            None => {
+                return Err(SqlError::at(
+                    span,
+                    format!("{function} takes at most {} arguments", names.len()),
+                ));
+            }
         }
     }
     Ok(found)
@@ -312,7 +371,9 @@ fn replace(expr: &mut Expr) {
             operand.iter_mut().chain(both).chain(otherwise).for_each(replace);
         }
         ExprKind::Call(call) => call.args.iter_mut().for_each(replace),
-        ExprKind::Row(items) | ExprKind::Array(items) | ExprKind::Map(items) => items.iter_mut().for_each(replace),
+        ExprKind::Row(items) | ExprKind::Array(items) | ExprKind::Map(items) => {
+            items.iter_mut().for_each(replace)
+        }
         _ => {}
     }
 }

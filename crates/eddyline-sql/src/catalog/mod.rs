@@ -19,7 +19,6 @@ pub(crate) struct View {
     pub(crate) columns: Vec<String>,
     pub(crate) text: String,
     pub(crate) home: (String, String),
-    pub(crate) temporary: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -53,14 +52,7 @@ impl Default for Catalogs {
 impl Catalogs {
     /// The whole path of a name of one to three parts.
     pub(crate) fn path(&self, name: &ObjectName) -> SqlResult<[String; 3]> {
-        let part = |number: usize| name[number].name.clone();
-        let (catalog, database) = self.current.clone();
-        match name.len() {
-            1 => Ok([catalog, database, part(0)]),
-            2 => Ok([catalog, part(0), part(1)]),
-            3 => Ok([part(0), part(1), part(2)]),
-            _ => Err(SqlError::at(name[0].span.to(name[name.len() - 1].span), "a name has at most three parts")),
-        }
+        path_in(&self.current, name)
     }
 
     pub(crate) fn database(&self, catalog: &str, database: &str) -> Option<&Database> {
@@ -73,7 +65,9 @@ impl Catalogs {
         let Some(databases) = self.catalogs.get_mut(&path[0]) else {
             return Err(SqlError::at(span, format!("there is no catalog `{}`", path[0])));
         };
-        databases.get_mut(&path[1]).ok_or_else(|| SqlError::at(span, format!("there is no database `{}`", path[1])))
+        databases
+            .get_mut(&path[1])
+            .ok_or_else(|| SqlError::at(span, format!("there is no database `{}`", path[1])))
     }
 
     pub(crate) fn object(&self, path: &[String; 3]) -> Option<&Object> {
@@ -82,7 +76,12 @@ impl Catalogs {
 
     /// What `name` stands for, or an error that says what else there is.
     pub(crate) fn resolve(&self, name: &ObjectName) -> SqlResult<&Object> {
-        let path = self.path(name)?;
+        self.resolve_in(&self.current, name)
+    }
+
+    /// As [`Catalogs::resolve`], with names of fewer parts in the database `home`.
+    pub(crate) fn resolve_in(&self, home: &(String, String), name: &ObjectName) -> SqlResult<&Object> {
+        let path = path_in(home, name)?;
         self.object(&path).ok_or_else(|| {
             let span = name[0].span.to(name[name.len() - 1].span);
             let error = SqlError::at(span, format!("there is no table `{}`", path[2]));
@@ -96,5 +95,15 @@ impl Catalogs {
                 None => error.hint(format!("the tables here are {}", names.join(", "))),
             }
         })
+    }
+}
+
+fn path_in((catalog, database): &(String, String), name: &ObjectName) -> SqlResult<[String; 3]> {
+    let part = |number: usize| name[number].name.clone();
+    match name.len() {
+        1 => Ok([catalog.clone(), database.clone(), part(0)]),
+        2 => Ok([catalog.clone(), part(0), part(1)]),
+        3 => Ok([part(0), part(1), part(2)]),
+        _ => Err(SqlError::at(name[0].span.to(name[name.len() - 1].span), "a name has at most three parts")),
     }
 }

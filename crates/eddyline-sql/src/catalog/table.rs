@@ -45,8 +45,6 @@ pub(crate) struct TableDef {
     pub(crate) primary_key: Vec<String>,
     pub(crate) partition_keys: Vec<String>,
     pub(crate) options: BTreeMap<String, String>,
-    pub(crate) comment: Option<String>,
-    pub(crate) temporary: bool,
     /// The text of the statement from which the table can be made again.
     pub(crate) definition: String,
 }

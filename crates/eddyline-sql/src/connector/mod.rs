@@ -65,11 +65,6 @@ pub(crate) trait TableSource: Send + Sync {
         false
     }
 
-    /// Whether changes come without what was there before (`-U`), by primary key only.
-    fn is_upsert(&self) -> bool {
-        false
-    }
-
     /// The same table with only these of its stored columns, in this order; none if it has to be read whole.
     fn projected(&self, columns: &[usize]) -> Option<Arc<dyn TableSource>> {
         let _ = columns;
@@ -87,8 +82,6 @@ pub(crate) enum SinkMode {
     Append,
     /// All changes.
     Retract,
-    /// Changes by primary key: `-U` is left out.
-    Upsert,
 }
 
 /// Writes one instance's share of a table. May block.

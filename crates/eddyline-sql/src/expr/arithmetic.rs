@@ -18,7 +18,7 @@ pub(super) fn binary(
     result: &TypeKind,
 ) -> EvalResult<ArrayRef> {
     if matches!(result, TypeKind::Decimal(..)) {
-        return Ok(decimals(op, left, left_kind, right, right_kind, result)?);
+        return decimals(op, left, left_kind, right, right_kind, result);
     }
     if left_kind.is_temporal() || right_kind.is_temporal() {
         return temporal(op, left, left_kind, right, right_kind, result);
@@ -30,14 +30,21 @@ pub(super) fn binary(
         Arithmetic::Add => numeric::add_wrapping(left, right),
         Arithmetic::Subtract => numeric::sub_wrapping(left, right),
         Arithmetic::Multiply => numeric::mul_wrapping(left, right),
-        Arithmetic::Divide | Arithmetic::Modulo if left_kind.is_integer() => return whole_division(op, left, right, result),
+        Arithmetic::Divide | Arithmetic::Modulo if left_kind.is_integer() => {
+            return whole_division(op, left, right, result);
+        }
         Arithmetic::Divide => numeric::div(left, right),
         Arithmetic::Modulo => numeric::rem(left, right),
     };
     computed.map_err(text)
 }
 
-fn whole_division(op: Arithmetic, left: &ArrayRef, right: &ArrayRef, result: &TypeKind) -> EvalResult<ArrayRef> {
+fn whole_division(
+    op: Arithmetic,
+    left: &ArrayRef,
+    right: &ArrayRef,
+    result: &TypeKind,
+) -> EvalResult<ArrayRef> {
     let (a, b) = (ColumnView::new(left), ColumnView::new(right));
     let mut builder = ColumnBuilder::new(result);
     for row in 0..left.len() {
@@ -297,7 +304,8 @@ fn intervals(
     let (a, b) = (ColumnView::new(left), ColumnView::new(right));
     let mut builder = ColumnBuilder::new(result);
     for row in 0..left.len() {
-        let (Some(a), Some(b)) = (a.int(row), b.int(row).or_else(|| b.float(row).map(|value| value as i64))) else {
+        let (Some(a), Some(b)) = (a.int(row), b.int(row).or_else(|| b.float(row).map(|value| value as i64)))
+        else {
             builder.append_null();
             continue;
         };

@@ -55,9 +55,12 @@ fn keeps_values(from: &TypeKind, to: &TypeKind) -> bool {
         (Binary(a) | VarBinary(a), VarBinary(b)) => a <= b,
         (Char(a), Char(b)) => a == b,
         (Timestamp(a), Timestamp(b)) | (TimestampLtz(a), TimestampLtz(b)) | (Time(a), Time(b)) => a <= b,
-        (Array(a), Array(b)) | (Multiset(a), Multiset(b)) => a.kind == b.kind || keeps_values(&a.kind, &b.kind),
+        (Array(a), Array(b)) | (Multiset(a), Multiset(b)) => {
+            a.kind == b.kind || keeps_values(&a.kind, &b.kind)
+        }
         (Map(k1, v1), Map(k2, v2)) => {
-            (k1.kind == k2.kind || keeps_values(&k1.kind, &k2.kind)) && (v1.kind == v2.kind || keeps_values(&v1.kind, &v2.kind))
+            (k1.kind == k2.kind || keeps_values(&k1.kind, &k2.kind))
+                && (v1.kind == v2.kind || keeps_values(&v1.kind, &v2.kind))
         }
         (Row(a), Row(b)) => {
             a.len() == b.len()
@@ -91,7 +94,12 @@ fn narrowed(value: i64, kind: &TypeKind) -> i64 {
 }
 
 /// A value in another type; none if there is no such value.
-pub(crate) fn cast_value(value: &Value, from: &TypeKind, to: &TypeKind, context: &EvalContext) -> Option<Value> {
+pub(crate) fn cast_value(
+    value: &Value,
+    from: &TypeKind,
+    to: &TypeKind,
+    context: &EvalContext,
+) -> Option<Value> {
     use TypeKind::*;
     if value.is_null() || from == to {
         return Some(value.clone());
@@ -99,7 +107,9 @@ pub(crate) fn cast_value(value: &Value, from: &TypeKind, to: &TypeKind, context:
     match (value, to) {
         (_, Char(_) | VarChar(_)) => to_text(value, from, to, context),
         (Value::Text(text), _) => from_text(text, to, context),
-        (Value::Bytes(bytes), Binary(length) | VarBinary(length)) => Some(Value::Bytes(sized_bytes(bytes.clone(), to, *length))),
+        (Value::Bytes(bytes), Binary(length) | VarBinary(length)) => {
+            Some(Value::Bytes(sized_bytes(bytes.clone(), to, *length)))
+        }
         (Value::Bool(value), _) if to.is_numeric() => number(i128::from(*value), 0, to),
         (_, Boolean) => match value {
             Value::Int(number) => Some(Value::Bool(*number != 0)),
@@ -107,7 +117,9 @@ pub(crate) fn cast_value(value: &Value, from: &TypeKind, to: &TypeKind, context:
             Value::Decimal(number) => Some(Value::Bool(*number != 0)),
             _ => None,
         },
-        (Value::Int(_), _) if from.is_temporal() || to.is_temporal() => temporal(value.as_int()?, from, to, context),
+        (Value::Int(_), _) if from.is_temporal() || to.is_temporal() => {
+            temporal(value.as_int()?, from, to, context)
+        }
         (Value::Int(number), _) if from.is_interval() || to.is_interval() => Some(Value::Int(*number)),
         (Value::Int(whole), _) if to.is_integer() => Some(Value::Int(narrowed(*whole, to))),
         (Value::Int(whole), Float | Double) => Some(Value::Float(*whole as f64)),
@@ -138,20 +150,26 @@ pub(crate) fn cast_value(value: &Value, from: &TypeKind, to: &TypeKind, context:
                 Array(item) => &item.kind,
                 _ => return None,
             };
-            items.iter().map(|item| cast_value(item, source, &target.kind, context)).collect::<Option<_>>().map(Value::List)
+            items
+                .iter()
+                .map(|item| cast_value(item, source, &target.kind, context))
+                .collect::<Option<_>>()
+                .map(Value::List)
         }
         (Value::Map(entries), _) => {
             let ((k1, v1), (k2, v2)) = (entry_kinds(from)?, entry_kinds(to)?);
-            let entries = entries
-                .iter()
-                .map(|(key, value)| Some((cast_value(key, k1, k2, context)?, cast_value(value, v1, v2, context)?)));
+            let entries = entries.iter().map(|(key, value)| {
+                Some((cast_value(key, k1, k2, context)?, cast_value(value, v1, v2, context)?))
+            });
             entries.collect::<Option<_>>().map(Value::Map)
         }
         (Value::Row(values), Row(targets)) => {
             let Row(sources) = from else { return None };
             let fields = values.iter().zip(sources.iter().zip(targets));
             fields
-                .map(|(value, (source, target))| cast_value(value, &source.data_type.kind, &target.data_type.kind, context))
+                .map(|(value, (source, target))| {
+                    cast_value(value, &source.data_type.kind, &target.data_type.kind, context)
+                })
                 .collect::<Option<_>>()
                 .map(Value::Row)
         }
@@ -174,7 +192,9 @@ fn number(unscaled: i128, scale: u8, to: &TypeKind) -> Option<Value> {
             let value = rescale(unscaled, scale, *target).filter(|value| fits(*value, *precision));
             Some(value.map_or(Value::Null, Value::Decimal))
         }
-        TypeKind::Float | TypeKind::Double => Some(Value::Float(unscaled as f64 / 10f64.powi(i32::from(scale)))),
+        TypeKind::Float | TypeKind::Double => {
+            Some(Value::Float(unscaled as f64 / 10f64.powi(i32::from(scale))))
+        }
         _ => {
             let whole = unscaled / super::arithmetic::POWERS[usize::from(scale)];
             let (least, most) = bounds(to);
@@ -225,7 +245,9 @@ fn from_text(text: &str, to: &TypeKind, context: &EvalContext) -> Option<Value> 
         Float => Value::Float(f64::from(parse::float(text)? as f32)),
         Double => Value::Float(parse::float(text)?),
         Decimal(precision, scale) => Value::Decimal(parse::decimal(text, *precision, *scale)?),
-        Binary(length) | VarBinary(length) => Value::Bytes(sized_bytes(text.as_bytes().to_vec(), to, *length)),
+        Binary(length) | VarBinary(length) => {
+            Value::Bytes(sized_bytes(text.as_bytes().to_vec(), to, *length))
+        }
         Date => Value::Int(parse::date(text)?),
         Time(_) => {
             let clock = text.trim().split_once([' ', 'T']).map_or(text, |(_, clock)| clock);
@@ -272,7 +294,9 @@ fn temporal(value: i64, from: &TypeKind, to: &TypeKind, context: &EvalContext) -
         Date if !matches!(from, Time(_)) => local.div_euclid(DAY) as i64,
         Time(_) if *from != Date => (local.rem_euclid(DAY) / 1_000_000) as i64,
         Timestamp(precision) => units_of_nanos(local, *precision)?,
-        TimestampLtz(precision) => instant_of_local(units_of_nanos(local, *precision)?, to.in_nanos(), &context.zone),
+        TimestampLtz(precision) => {
+            instant_of_local(units_of_nanos(local, *precision)?, to.in_nanos(), &context.zone)
+        }
         _ => return None,
     }))
 }

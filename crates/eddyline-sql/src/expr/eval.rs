@@ -35,7 +35,9 @@ pub(crate) fn evaluate(expr: &Typed, batch: &RecordBatch, context: &EvalContext)
             let (a, b) = (evaluate(left, batch, context)?, evaluate(right, batch, context)?);
             arithmetic::binary(*op, &a, &left.data_type.kind, &b, &right.data_type.kind, &expr.data_type.kind)
         }
-        Node::Negate(operand) => arithmetic::negate(&evaluate(operand, batch, context)?, &operand.data_type.kind),
+        Node::Negate(operand) => {
+            arithmetic::negate(&evaluate(operand, batch, context)?, &operand.data_type.kind)
+        }
         Node::Compare(op, left, right) => {
             compare::compare(*op, &evaluate(left, batch, context)?, &evaluate(right, batch, context)?)
         }
@@ -79,15 +81,25 @@ pub(crate) fn evaluate(expr: &Typed, batch: &RecordBatch, context: &EvalContext)
 }
 
 /// The rows for which `expr` is TRUE.
-pub(crate) fn evaluate_predicate(expr: &Typed, batch: &RecordBatch, context: &EvalContext) -> EvalResult<BooleanArray> {
+pub(crate) fn evaluate_predicate(
+    expr: &Typed,
+    batch: &RecordBatch,
+    context: &EvalContext,
+) -> EvalResult<BooleanArray> {
     let result = evaluate(expr, batch, context)?;
-    Ok(arrow_select::filter::prep_null_mask_filter(result.as_boolean()))
+    let result = result.as_boolean();
+    // A condition that is NULL does not hold.
+    Ok(match result.null_count() {
+        0 => result.clone(),
+        _ => arrow_select::filter::prep_null_mask_filter(result),
+    })
 }
 
 /// The value of an expression without columns.
 pub(crate) fn fold(expr: &Typed, context: &EvalContext) -> EvalResult<Value> {
     let options = RecordBatchOptions::new().with_row_count(Some(1));
-    let one = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &options).map_err(text)?;
+    let one =
+        RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &options).map_err(text)?;
     Ok(ColumnView::new(&evaluate(expr, &one, context)?).value(0))
 }
 
@@ -108,15 +120,23 @@ fn repeat(value: &Value, kind: &TypeKind, rows: usize) -> ArrayRef {
 }
 
 /// AND (`absorbing` FALSE) and OR (`absorbing` TRUE).
-fn logic(parts: &[Typed], batch: &RecordBatch, context: &EvalContext, absorbing: bool) -> EvalResult<ArrayRef> {
+fn logic(
+    parts: &[Typed],
+    batch: &RecordBatch,
+    context: &EvalContext,
+    absorbing: bool,
+) -> EvalResult<ArrayRef> {
     let mut result: Option<BooleanArray> = None;
     for part in parts {
         result = Some(match result {
             None => evaluate(part, batch, context)?.as_boolean().clone(),
             Some(so_far) => {
                 let decided = |value: Option<bool>| value == Some(absorbing);
-                let open: Vec<u32> =
-                    (0u32..).zip(so_far.iter()).filter(|(_, value)| !decided(*value)).map(|(row, _)| row).collect();
+                let open: Vec<u32> = (0u32..)
+                    .zip(so_far.iter())
+                    .filter(|(_, value)| !decided(*value))
+                    .map(|(row, _)| row)
+                    .collect();
                 if open.is_empty() {
                     return Ok(as_ref(so_far));
                 }
@@ -203,7 +223,12 @@ fn case(
     assemble(&parts, &data_type.kind, total)
 }
 
-fn coalesce(parts: &[Typed], data_type: &SqlType, batch: &RecordBatch, context: &EvalContext) -> EvalResult<ArrayRef> {
+fn coalesce(
+    parts: &[Typed],
+    data_type: &SqlType,
+    batch: &RecordBatch,
+    context: &EvalContext,
+) -> EvalResult<ArrayRef> {
     let total = batch.num_rows();
     let mut open: Vec<u32> = (0..total as u32).collect();
     let mut found = Vec::new();
@@ -247,7 +272,8 @@ fn call(
         zone: context.zone.clone(),
         now_micros: context.now_micros,
     };
-    let columns = arguments.iter().map(|argument| evaluate(argument, batch, context)).collect::<Result<Vec<_>, _>>()?;
+    let columns =
+        arguments.iter().map(|argument| evaluate(argument, batch, context)).collect::<Result<Vec<_>, _>>()?;
     let rows = batch.num_rows();
     let failed = |message: String| format!("{}: {message}", function.name);
     let (strict, compute) = match function.eval {
@@ -315,7 +341,9 @@ fn element(container: &ArrayRef, index: &ArrayRef, kind: &TypeKind) -> EvalResul
             (Value::List(items), Value::Int(index)) => {
                 usize::try_from(index).ok().and_then(|index| items.into_iter().nth(index.checked_sub(1)?))
             }
-            (Value::Map(entries), key) => entries.into_iter().find(|(known, _)| *known == key).map(|(_, value)| value),
+            (Value::Map(entries), key) => {
+                entries.into_iter().find(|(known, _)| *known == key).map(|(_, value)| value)
+            }
             (Value::Row(fields), Value::Int(index)) => {
                 usize::try_from(index).ok().and_then(|index| fields.into_iter().nth(index.checked_sub(1)?))
             }

@@ -4,10 +4,10 @@ pub(crate) mod arithmetic;
 mod cast;
 mod compare;
 mod eval;
-pub(crate) mod text_format;
-pub(crate) mod text_parse;
 #[cfg(test)]
 mod tests;
+pub(crate) mod text_format;
+pub(crate) mod text_parse;
 
 pub(crate) use arithmetic::decimal as decimal_arithmetic;
 pub(crate) use cast::{cast_value, units_of_nanos};
@@ -109,22 +109,35 @@ impl Hash for FunctionRef {
 pub(crate) enum Node {
     Column(usize),
     /// A column of the query around, `depth` levels out; gone after sub-queries were made joins.
-    Outer { depth: usize, column: usize },
+    Outer {
+        depth: usize,
+        column: usize,
+    },
     Literal(Value),
     /// Both sides have the same type, or are date and interval.
     Arithmetic(Arithmetic, Typed, Typed),
     Negate(Typed),
     Compare(Comparison, Typed, Typed),
     /// `IS [NOT] DISTINCT FROM`
-    Distinct { left: Typed, right: Typed, negated: bool },
+    Distinct {
+        left: Typed,
+        right: Typed,
+        negated: bool,
+    },
     And(Vec<Typed>),
     Or(Vec<Typed>),
     Not(Typed),
     IsNull(Typed),
     /// `IS TRUE`, `IS FALSE`
     IsTruth(Typed, bool),
-    Cast { expr: Typed, is_try: bool },
-    Case { branches: Vec<(Typed, Typed)>, otherwise: Typed },
+    Cast {
+        expr: Typed,
+        is_try: bool,
+    },
+    Case {
+        branches: Vec<(Typed, Typed)>,
+        otherwise: Typed,
+    },
     Coalesce(Vec<Typed>),
     Call(FunctionRef, Vec<Typed>),
     Row(Vec<Typed>),
@@ -211,14 +224,21 @@ impl Typed {
     /// The parts of the expression.
     pub(crate) fn children(&self) -> Vec<&Typed> {
         match &*self.node {
-            Node::Column(_) | Node::Outer { .. } | Node::Literal(_) | Node::Aggregate(_) | Node::Over(_) | Node::Subquery(_) => {
-                Vec::new()
-            }
+            Node::Column(_)
+            | Node::Outer { .. }
+            | Node::Literal(_)
+            | Node::Aggregate(_)
+            | Node::Over(_)
+            | Node::Subquery(_) => Vec::new(),
             Node::Arithmetic(_, a, b) | Node::Compare(_, a, b) | Node::Index(a, b) => vec![a, b],
             Node::Distinct { left, right, .. } => vec![left, right],
-            Node::Negate(a) | Node::Not(a) | Node::IsNull(a) | Node::IsTruth(a, _) | Node::Field(a, _) => vec![a],
+            Node::Negate(a) | Node::Not(a) | Node::IsNull(a) | Node::IsTruth(a, _) | Node::Field(a, _) => {
+                vec![a]
+            }
             Node::Cast { expr, .. } => vec![expr],
-            Node::And(parts) | Node::Or(parts) | Node::Coalesce(parts) | Node::Call(_, parts) => parts.iter().collect(),
+            Node::And(parts) | Node::Or(parts) | Node::Coalesce(parts) | Node::Call(_, parts) => {
+                parts.iter().collect()
+            }
             Node::Row(parts) | Node::Array(parts) | Node::Map(parts) => parts.iter().collect(),
             Node::Case { branches, otherwise } => {
                 branches.iter().flat_map(|(when, then)| [when, then]).chain([otherwise]).collect()
@@ -228,14 +248,21 @@ impl Typed {
 
     fn children_mut(&mut self) -> Vec<&mut Typed> {
         match &mut *self.node {
-            Node::Column(_) | Node::Outer { .. } | Node::Literal(_) | Node::Aggregate(_) | Node::Over(_) | Node::Subquery(_) => {
-                Vec::new()
-            }
+            Node::Column(_)
+            | Node::Outer { .. }
+            | Node::Literal(_)
+            | Node::Aggregate(_)
+            | Node::Over(_)
+            | Node::Subquery(_) => Vec::new(),
             Node::Arithmetic(_, a, b) | Node::Compare(_, a, b) | Node::Index(a, b) => vec![a, b],
             Node::Distinct { left, right, .. } => vec![left, right],
-            Node::Negate(a) | Node::Not(a) | Node::IsNull(a) | Node::IsTruth(a, _) | Node::Field(a, _) => vec![a],
+            Node::Negate(a) | Node::Not(a) | Node::IsNull(a) | Node::IsTruth(a, _) | Node::Field(a, _) => {
+                vec![a]
+            }
             Node::Cast { expr, .. } => vec![expr],
-            Node::And(parts) | Node::Or(parts) | Node::Coalesce(parts) | Node::Call(_, parts) => parts.iter_mut().collect(),
+            Node::And(parts) | Node::Or(parts) | Node::Coalesce(parts) | Node::Call(_, parts) => {
+                parts.iter_mut().collect()
+            }
             Node::Row(parts) | Node::Array(parts) | Node::Map(parts) => parts.iter_mut().collect(),
             Node::Case { branches, otherwise } => {
                 branches.iter_mut().flat_map(|(when, then)| [when, then]).chain([otherwise]).collect()

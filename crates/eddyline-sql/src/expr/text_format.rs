@@ -12,10 +12,19 @@ pub(crate) fn write_value(value: &Value, kind: &TypeKind, zone: &TimeZone, out: 
         (Value::Null, _) => out.push_str("NULL"),
         (Value::Bool(value), _) => out.push_str(if *value { "TRUE" } else { "FALSE" }),
         (Value::Int(days), TypeKind::Date) => write_date(*days, out),
-        (Value::Int(millis), TypeKind::Time(precision)) => write_time(i128::from(*millis) * 1_000_000, *precision, out),
-        (Value::Int(value), TypeKind::Timestamp(precision)) => write_timestamp(*value, kind.in_nanos(), *precision, out),
+        (Value::Int(millis), TypeKind::Time(precision)) => {
+            write_time(i128::from(*millis) * 1_000_000, *precision, out)
+        }
+        (Value::Int(value), TypeKind::Timestamp(precision)) => {
+            write_timestamp(*value, kind.in_nanos(), *precision, out)
+        }
         (Value::Int(value), TypeKind::TimestampLtz(precision)) => {
-            write_timestamp(local_of_instant(*value, kind.in_nanos(), zone), kind.in_nanos(), *precision, out);
+            write_timestamp(
+                local_of_instant(*value, kind.in_nanos(), zone),
+                kind.in_nanos(),
+                *precision,
+                out,
+            );
         }
         (Value::Int(months), TypeKind::IntervalYearMonth) => {
             let sign = if *months < 0 { '-' } else { '+' };
@@ -47,7 +56,9 @@ pub(crate) fn write_value(value: &Value, kind: &TypeKind, zone: &TimeZone, out: 
         (Value::Map(entries), TypeKind::Map(key_type, value_type)) => {
             write_entries(entries, (&key_type.kind, &value_type.kind), zone, out);
         }
-        (Value::Map(entries), TypeKind::Multiset(item)) => write_entries(entries, (&item.kind, &TypeKind::Int), zone, out),
+        (Value::Map(entries), TypeKind::Multiset(item)) => {
+            write_entries(entries, (&item.kind, &TypeKind::Int), zone, out)
+        }
         (Value::Row(values), TypeKind::Row(fields)) => {
             out.push('(');
             for (number, (value, field)) in values.iter().zip(fields).enumerate() {
@@ -60,7 +71,12 @@ pub(crate) fn write_value(value: &Value, kind: &TypeKind, zone: &TimeZone, out: 
     }
 }
 
-fn write_entries(entries: &[(Value, Value)], kinds: (&TypeKind, &TypeKind), zone: &TimeZone, out: &mut String) {
+fn write_entries(
+    entries: &[(Value, Value)],
+    kinds: (&TypeKind, &TypeKind),
+    zone: &TimeZone,
+    out: &mut String,
+) {
     out.push('{');
     for (number, (key, value)) in entries.iter().enumerate() {
         out.push_str(if number > 0 { ", " } else { "" });

@@ -24,10 +24,14 @@ pub(crate) fn decimal(text: &str, precision: u8, scale: u8) -> Option<i128> {
     // The value is `trimmed` · 10^(exponent − fraction's length).
     let shift = exponent - fraction.len() as i32 + i32::from(scale);
     let value = if shift >= 0 {
-        if trimmed.is_empty() { 0 } else { format!("{trimmed}{}", "0".repeat(shift.min(60) as usize)).parse::<i128>().ok()? }
+        if trimmed.is_empty() {
+            0
+        } else {
+            format!("{trimmed}{}", "0".repeat(shift.min(60) as usize)).parse::<i128>().ok()?
+        }
     } else {
         let drop = (-shift) as usize;
-        if trimmed.len() + 1 <= drop {
+        if trimmed.len() < drop {
             0
         } else {
             let kept = trimmed.len().saturating_sub(drop);
@@ -44,7 +48,11 @@ pub(crate) fn decimal(text: &str, precision: u8, scale: u8) -> Option<i128> {
 pub(crate) fn integer(text: &str, least: i64, most: i64) -> Option<i64> {
     let text = text.trim();
     let whole = match text.split_once('.') {
-        Some((whole, fraction)) if fraction.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('.') => whole,
+        Some((whole, fraction))
+            if fraction.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('.') =>
+        {
+            whole
+        }
         Some(_) => return None,
         None => text,
     };
@@ -54,7 +62,9 @@ pub(crate) fn integer(text: &str, least: i64, most: i64) -> Option<i64> {
 /// A floating-point number, as Java reads it.
 pub(crate) fn float(text: &str) -> Option<f64> {
     let text = text.trim();
-    let bare = text.strip_suffix(['d', 'D', 'f', 'F']).filter(|bare| bare.ends_with(|c: char| c.is_ascii_digit() || c == '.'));
+    let bare = text
+        .strip_suffix(['d', 'D', 'f', 'F'])
+        .filter(|bare| bare.ends_with(|c: char| c.is_ascii_digit() || c == '.'));
     match bare.unwrap_or(text) {
         "NaN" => Some(f64::NAN),
         "Infinity" | "+Infinity" => Some(f64::INFINITY),
@@ -107,7 +117,9 @@ pub(crate) fn time(text: &str) -> Option<i64> {
         match parts.next() {
             None if !needed => Some(0),
             None => None,
-            Some(part) if !part.is_empty() && part.len() <= 2 && part.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Some(part)
+                if !part.is_empty() && part.len() <= 2 && part.bytes().all(|byte| byte.is_ascii_digit()) =>
+            {
                 part.parse().ok().filter(|value| *value <= most)
             }
             Some(_) => None,

@@ -228,15 +228,18 @@ mod tests {
             ("tags", Arc::new(lists.finish())),
             ("part", Arc::new(StructArray::new(inner, vec![numbers()], None))),
         ];
-        let fields: Vec<Field> =
-            columns.iter().map(|(name, column)| Field::new(*name, column.data_type().clone(), true)).collect();
+        let fields: Vec<Field> = columns
+            .iter()
+            .map(|(name, column)| Field::new(*name, column.data_type().clone(), true))
+            .collect();
         let arrays = columns.into_iter().map(|(_, column)| column).collect();
         let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).unwrap();
         let properties = WriterProperties::builder()
             .set_compression(Compression::SNAPPY)
             .set_max_row_group_row_count(Some(2))
             .build();
-        let mut writer = ArrowWriter::try_new(File::create(path).unwrap(), batch.schema(), Some(properties)).unwrap();
+        let mut writer =
+            ArrowWriter::try_new(File::create(path).unwrap(), batch.schema(), Some(properties)).unwrap();
         writer.write(&batch).unwrap();
         writer.close().unwrap();
     }
@@ -293,7 +296,10 @@ mod tests {
         let path = place.path().join("a.parquet");
         write(&path);
         let reason = lines(&path, &[("name", TypeKind::Int)], 0).unwrap_err();
-        assert!(reason.contains("a.parquet: column `name`: the file has Utf8 where the table has INT"), "{reason}");
+        assert!(
+            reason.contains("a.parquet: column `name`: the file has Utf8 where the table has INT"),
+            "{reason}"
+        );
         let reason = lines(&path, &[("nam", TypeKind::STRING)], 0).unwrap_err();
         assert!(reason.contains("it has none of the columns nam (there is `name`)"), "{reason}");
         std::fs::write(&path, "no parquet").unwrap();

@@ -27,8 +27,6 @@ pub(crate) fn table(connector: &str, columns: &[(&str, TypeKind)], with: &[(&str
         primary_key: Vec::new(),
         partition_keys: Vec::new(),
         options: options.map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
-        comment: None,
-        temporary: false,
         definition: String::new(),
     }
 }

@@ -14,8 +14,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::rows("IFNULL", resolve_ifnull, |args, _| {
         Ok(if args[0].is_null() { args[1].clone() } else { args[0].clone() })
     }),
-    Function::strict("GREATEST", resolve_common, |args, _| Ok(args.iter().max().cloned().unwrap_or(Value::Null))),
-    Function::strict("LEAST", resolve_common, |args, _| Ok(args.iter().min().cloned().unwrap_or(Value::Null))),
+    Function::strict("GREATEST", resolve_common, |args, _| {
+        Ok(args.iter().max().cloned().unwrap_or(Value::Null))
+    }),
+    Function::strict("LEAST", resolve_common, |args, _| {
+        Ok(args.iter().min().cloned().unwrap_or(Value::Null))
+    }),
 ];
 
 fn common(arguments: &[Argument]) -> Result<crate::types::SqlType, String> {
@@ -39,7 +43,8 @@ fn resolve_nullif(arguments: &[Argument]) -> Result<Resolved, String> {
 fn resolve_ifnull(arguments: &[Argument]) -> Result<Resolved, String> {
     arity(arguments, 2..=2)?;
     let both = common(arguments)?;
-    let result = both.kind.clone().with_nullability(arguments.iter().all(|argument| argument.data_type.nullable));
+    let result =
+        both.kind.clone().with_nullability(arguments.iter().all(|argument| argument.data_type.nullable));
     Ok(Resolved { params: vec![both.clone(), both], result })
 }
 

@@ -3,6 +3,7 @@
 use super::uid::{Uids, describe};
 use crate::catalog::TableDef;
 use crate::connector::{self, TableSink, TableSource};
+use crate::operators::Settings;
 use crate::operators::aggregate::{AggregateSpec, GroupAggregate, WindowAggregate};
 use crate::operators::exchange::by_columns;
 use crate::operators::join::{JoinSpec, StreamJoin, WindowJoin};
@@ -16,10 +17,10 @@ use crate::operators::sink::{CollectOperator, Collected, TableSinkOperator};
 use crate::operators::sort::SortOperator;
 use crate::operators::stages::{ExpandStage, FilterStage, KindStage, PassStage, ProjectStage, UnnestStage};
 use crate::operators::window::WindowStage;
-use crate::operators::Settings;
 use crate::parser::span::{SqlError, SqlResult};
 use crate::plan::{
-    JoinKind, Op, OverGroup, RankFunction, Rel, TimeAttribute, WindowKind, changelog_mode, join_keys, window_join_keys,
+    JoinKind, Op, OverGroup, RankFunction, Rel, TimeAttribute, WindowKind, changelog_mode, join_keys,
+    window_join_keys,
 };
 use crate::row::Value;
 use crate::types::SqlType;
@@ -77,7 +78,9 @@ impl Translator {
             Target::Table(table, sink) => {
                 let uid = self.uids.next("sink", &table.path.join("."), &[&stream.uid]);
                 let name = format!("Sink: {}", table.name());
-                let node = self.builder.add_sink(NodeSpec::named(name), move || TableSinkOperator::new(sink.clone(), updating));
+                let node = self
+                    .builder
+                    .add_sink(NodeSpec::named(name), move || TableSinkOperator::new(sink.clone(), updating));
                 self.builder.set_uid(node, uid);
                 // Changes of a row must not overtake one another.
                 let route = if updating && !stream.single { Route::Global } else { Route::Forward };
@@ -154,14 +157,22 @@ impl Translator {
     fn stream(&mut self, rel: &Rel) -> SqlResult<Stream> {
         let settings = self.settings.clone();
         match &*rel.op {
-            Op::Scan { table, computed, watermark } => {
-                let source = connector::source_of(table)?;
+            Op::Scan { table, computed, watermark, needed } => {
+                let whole = connector::source_of(table)?;
+                let stored = stored_columns(computed, needed);
+                let (source, stored) = match whole.projected(&stored) {
+                    Some(source) => (source, Some(stored)),
+                    None => (whole, None),
+                };
                 self.all_bounded &= source.is_bounded();
                 let spec = ScanSpec {
                     name: table.name().to_owned(),
                     updating: source.is_changelog(),
                     source,
                     computed: computed.clone(),
+                    columns: rel.types(),
+                    needed: needed.clone(),
+                    stored,
                     watermark: watermark.clone(),
                     settings,
                 };
@@ -170,31 +181,51 @@ impl Translator {
             Op::Values { rows } => {
                 let types = rel.types();
                 let source = Arc::new(ValuesSource { rows: rows.clone(), types });
-                let computed = rel.columns.iter().map(|_| None).collect();
-                let spec = ScanSpec { name: "values".into(), source, computed, watermark: None, updating: false, settings };
+                let computed: Vec<_> = rel.columns.iter().map(|_| None).collect();
+                let spec = ScanSpec {
+                    name: "values".into(),
+                    source,
+                    needed: vec![true; computed.len()],
+                    columns: rel.types(),
+                    stored: None,
+                    computed,
+                    watermark: None,
+                    updating: false,
+                    settings,
+                };
                 Ok(self.source(rel, spec))
             }
             Op::Project { input, exprs } => {
                 let stream = self.stream(input)?;
                 let (updating, exprs) = (stream.updating, exprs.clone());
-                let make = move || ProjectStage { exprs: exprs.clone(), updating, settings: settings.clone() };
+                let make =
+                    move || ProjectStage { exprs: exprs.clone(), updating, settings: settings.clone() };
                 Ok(self.stage("Calc", rel, stream, updating, make))
             }
             Op::Filter { input, predicate } => {
                 let stream = self.stream(input)?;
                 let (updating, predicate) = (stream.updating, predicate.clone());
-                let make = move || FilterStage { predicate: predicate.clone(), updating, settings: settings.clone() };
+                let make = move || FilterStage {
+                    predicate: predicate.clone(),
+                    updating,
+                    settings: settings.clone(),
+                };
                 Ok(self.stage("Calc", rel, stream, updating, make))
             }
             Op::Expand { input, projections } => {
                 let stream = self.stream(input)?;
                 let (updating, projections) = (stream.updating, projections.clone());
-                let make = move || ExpandStage { projections: projections.clone(), updating, settings: settings.clone() };
+                let make = move || ExpandStage {
+                    projections: projections.clone(),
+                    updating,
+                    settings: settings.clone(),
+                };
                 Ok(self.stage("Expand", rel, stream, updating, make))
             }
             Op::Unnest { input, expr, outer, ordinality } => {
                 let stream = self.stream(input)?;
-                let (updating, expr, outer, ordinality) = (stream.updating, expr.clone(), *outer, *ordinality);
+                let (updating, expr, outer, ordinality) =
+                    (stream.updating, expr.clone(), *outer, *ordinality);
                 let added: Vec<SqlType> = rel.types()[input.columns.len()..].to_vec();
                 let make = move || UnnestStage {
                     expr: expr.clone(),
@@ -226,7 +257,14 @@ impl Translator {
             Op::Aggregate { input, keys, calls, window } => {
                 let stream = self.stream(input)?;
                 let name = if window.is_some() { "WindowAggregate" } else { "GroupAggregate" };
-                let spec = AggregateSpec::new(name.into(), keys, calls, &input.types(), stream.updating, settings.clone());
+                let spec = AggregateSpec::new(
+                    name.into(),
+                    keys,
+                    calls,
+                    &input.types(),
+                    stream.updating,
+                    settings.clone(),
+                );
                 let route = Self::keyed(keys.clone());
                 match window {
                     Some((_, end)) => {
@@ -236,18 +274,25 @@ impl Translator {
                     }
                     None => {
                         let make = move || GroupAggregate::new(spec.clone());
-                        Ok(self.operator(NodeSpec::named(name), rel, vec![(stream, route)], !settings.batch, make))
+                        Ok(self.operator(
+                            NodeSpec::named(name),
+                            rel,
+                            vec![(stream, route)],
+                            !settings.batch,
+                            make,
+                        ))
                     }
                 }
             }
             Op::Join { .. } => self.join(rel),
-            Op::SetOp { left, right, op, all } => {
+            Op::Set { left, right, op, all } => {
                 let (left_stream, right_stream) = (self.stream(left)?, self.stream(right)?);
                 let updating = [left_stream.updating, right_stream.updating];
                 let columns: Vec<usize> = (0..left.columns.len()).collect();
                 let (op, all, output, batch) = (*op, *all, rel.types(), settings.batch);
                 let make = move || SetOperator::new(op, all, updating, &output, settings.clone());
-                let inputs = vec![(left_stream, Self::keyed(columns.clone())), (right_stream, Self::keyed(columns))];
+                let inputs =
+                    vec![(left_stream, Self::keyed(columns.clone())), (right_stream, Self::keyed(columns))];
                 Ok(self.operator(NodeSpec::named("SetOperation"), rel, inputs, !batch, make))
             }
             Op::Rank { input, partition, window, .. } => {
@@ -258,7 +303,13 @@ impl Translator {
                     Some((_, end)) => {
                         let end = partition[*end];
                         let make = move || WindowRank::new(spec.clone(), end);
-                        Ok(self.operator(NodeSpec::named("WindowRank"), rel, vec![(stream, route)], false, make))
+                        Ok(self.operator(
+                            NodeSpec::named("WindowRank"),
+                            rel,
+                            vec![(stream, route)],
+                            false,
+                            make,
+                        ))
                     }
                     None => {
                         let batch = settings.batch;
@@ -271,10 +322,13 @@ impl Translator {
             Op::Sort { input, order } => {
                 let stream = self.stream(input)?;
                 let first = &input.columns[order[0].column];
-                let by_time = !settings.batch && !order[0].descending && first.time == Some(TimeAttribute::Rowtime);
+                let by_time =
+                    !settings.batch && !order[0].descending && first.time == Some(TimeAttribute::Rowtime);
                 if !by_time && !settings.batch && !self.all_bounded {
-                    return Err(SqlError::new("rows without end can be sorted by a rowtime attribute, ascending, only")
-                        .hint("add a LIMIT, or run it in batch mode"));
+                    return Err(SqlError::new(
+                        "rows without end can be sorted by a rowtime attribute, ascending, only",
+                    )
+                    .hint("add a LIMIT, or run it in batch mode"));
                 }
                 let per_milli = if first.data_type.kind.in_nanos() { 1_000_000 } else { 1_000 };
                 let time = by_time.then_some((order[0].column, per_milli));
@@ -288,14 +342,26 @@ impl Translator {
                 let (offset, fetch) = (*offset, *fetch);
                 if order.is_empty() && !stream.updating {
                     let make = move || LimitOperator::new(offset, fetch);
-                    return Ok(self.operator(NodeSpec::named("Limit"), rel, vec![(stream, Route::Global)], false, make));
+                    return Ok(self.operator(
+                        NodeSpec::named("Limit"),
+                        rel,
+                        vec![(stream, Route::Global)],
+                        false,
+                        make,
+                    ));
                 }
                 let mut spec = self.rank_spec_of(rel, order.clone(), stream.updating);
                 spec.start = offset + 1;
                 spec.end = fetch.map_or(u64::MAX, |fetch| offset.saturating_add(fetch));
                 let batch = settings.batch;
                 let make = move || StreamRank::new(spec.clone());
-                Ok(self.operator(NodeSpec::named("SortLimit"), rel, vec![(stream, Route::Global)], !batch, make))
+                Ok(self.operator(
+                    NodeSpec::named("SortLimit"),
+                    rel,
+                    vec![(stream, Route::Global)],
+                    !batch,
+                    make,
+                ))
             }
         }
     }
@@ -308,7 +374,14 @@ impl Translator {
         Stream { node, uid, updating, single: false }
     }
 
-    fn window(&mut self, rel: &Rel, input: &Rel, kind: WindowKind, time: usize, partition: &[usize]) -> SqlResult<Stream> {
+    fn window(
+        &mut self,
+        rel: &Rel,
+        input: &Rel,
+        kind: WindowKind,
+        time: usize,
+        partition: &[usize],
+    ) -> SqlResult<Stream> {
         let stream = self.stream(input)?;
         let (updating, settings) = (stream.updating, self.settings.clone());
         let output = rel.types();
@@ -325,7 +398,13 @@ impl Translator {
             };
             let route = Self::keyed(partition.to_vec());
             let make = move || SessionAssign::new(&spec);
-            return Ok(self.operator(NodeSpec::named("SessionWindow"), rel, vec![(stream, route)], updating, make));
+            return Ok(self.operator(
+                NodeSpec::named("SessionWindow"),
+                rel,
+                vec![(stream, route)],
+                updating,
+                make,
+            ));
         }
         let time_type = input.columns[time].data_type.clone();
         let window_time = output[output.len() - 1].clone();
@@ -341,7 +420,9 @@ impl Translator {
     }
 
     fn join(&mut self, rel: &Rel) -> SqlResult<Stream> {
-        let Op::Join { left, right, kind, condition } = &*rel.op else { return Err(SqlError::new("a join was expected")) };
+        let Op::Join { left, right, kind, condition } = &*rel.op else {
+            return Err(SqlError::new("a join was expected"));
+        };
         let window = window_join_keys(rel);
         let (pairs, residual) = join_keys(condition.as_ref(), left.columns.len());
         let (left_stream, right_stream) = (self.stream(left)?, self.stream(right)?);
@@ -351,7 +432,8 @@ impl Translator {
             && !self.settings.batch
             && (updating[0] || updating[1] || !matches!(kind, JoinKind::Inner | JoinKind::Semi))
             || (!is_window && !self.settings.batch && *kind == JoinKind::Semi && updating[1]);
-        let keys = [pairs.iter().map(|(a, _)| *a).collect::<Vec<_>>(), pairs.iter().map(|(_, b)| *b).collect()];
+        let keys =
+            [pairs.iter().map(|(a, _)| *a).collect::<Vec<_>>(), pairs.iter().map(|(_, b)| *b).collect()];
         let spec = JoinSpec {
             kind: *kind,
             keys: keys.clone(),
@@ -395,7 +477,8 @@ impl Translator {
         let Op::Rank { input, function, partition, order, start, end, number, .. } = &*rel.op else {
             return self.rank_spec_of(rel, Vec::new(), updating);
         };
-        let by_time = order.len() == 1 && order[0].descending && input.columns[order[0].column].time.is_some();
+        let by_time =
+            order.len() == 1 && order[0].descending && input.columns[order[0].column].time.is_some();
         RankSpec {
             function: *function,
             partition: partition.clone(),
@@ -403,7 +486,11 @@ impl Translator {
             start: *start,
             end: *end,
             number: *number,
-            last_of_equals: by_time && *start == 1 && *end == 1 && *function == RankFunction::RowNumber && !self.settings.batch,
+            last_of_equals: by_time
+                && *start == 1
+                && *end == 1
+                && *function == RankFunction::RowNumber
+                && !self.settings.batch,
             updating,
             output: rel.types(),
             settings: self.settings.clone(),
@@ -419,25 +506,60 @@ impl Translator {
             let spec = OverSpec::new(group.clone(), types.clone(), stream.updating, self.settings.clone());
             types.clone_from(&spec.output);
             let time = match group.order.as_slice() {
-                [first] if !first.descending => input.columns[first.column].time.map(|time| (first.column, time)),
+                [first] if !first.descending => {
+                    input.columns[first.column].time.map(|time| (first.column, time))
+                }
                 _ => None,
             };
             match time {
                 Some((column, time)) if !self.settings.batch && !stream.updating => {
-                    let per_milli = if input.columns[column].data_type.kind.in_nanos() { 1_000_000 } else { 1_000 };
+                    let per_milli =
+                        if input.columns[column].data_type.kind.in_nanos() { 1_000_000 } else { 1_000 };
                     let by_arrival = time == TimeAttribute::Proctime;
                     let make = move || TimeOver::new(spec.clone(), column, per_milli, by_arrival);
-                    stream = self.operator(NodeSpec::named("OverAggregate"), rel, vec![(stream, route)], false, make);
+                    stream = self.operator(
+                        NodeSpec::named("OverAggregate"),
+                        rel,
+                        vec![(stream, route)],
+                        false,
+                        make,
+                    );
                 }
                 _ => {
                     let updating = !self.settings.batch;
                     let make = move || WholeOver::new(spec.clone());
-                    stream = self.operator(NodeSpec::named("OverAggregate"), rel, vec![(stream, route)], updating, make);
+                    stream = self.operator(
+                        NodeSpec::named("OverAggregate"),
+                        rel,
+                        vec![(stream, route)],
+                        updating,
+                        make,
+                    );
                 }
             }
         }
         Ok(stream)
     }
+}
+
+/// Which of a table's stored columns, by their number among them, have to be read.
+fn stored_columns(computed: &[Option<crate::expr::Typed>], needed: &[bool]) -> Vec<usize> {
+    let mut wanted = std::collections::BTreeSet::new();
+    let mut stored = 0;
+    for (column, needed) in computed.iter().zip(needed) {
+        match column {
+            None => {
+                if *needed {
+                    wanted.insert(stored);
+                }
+                stored += 1;
+            }
+            // Computed columns speak of stored ones by their number.
+            Some(expr) if *needed => wanted.extend(expr.columns()),
+            Some(_) => {}
+        }
+    }
+    wanted.into_iter().collect()
 }
 
 /// Whether the windows below are of processing time.
@@ -464,7 +586,11 @@ impl TableSource for ValuesSource {
         true
     }
 
-    fn reader(&self, instance: u32, _parallelism: u32) -> eddyline_core::Result<Box<dyn connector::TableReader>> {
+    fn reader(
+        &self,
+        instance: u32,
+        _parallelism: u32,
+    ) -> eddyline_core::Result<Box<dyn connector::TableReader>> {
         let rows = (instance == 0 && !self.rows.is_empty()).then(|| self.rows.clone());
         Ok(Box::new(ValuesReader { rows, types: self.types.clone() }))
     }
@@ -488,4 +614,3 @@ impl connector::TableReader for ValuesReader {
         if self.rows.is_none() { vec![("given".into(), Vec::new())] } else { Vec::new() }
     }
 }
-

@@ -17,7 +17,11 @@ impl Uids {
     /// The identity of an operator called `name` that computes what `described` says over `inputs`.
     pub(crate) fn next(&mut self, name: &str, described: &str, inputs: &[&str]) -> String {
         let text = format!("{name}|{described}|{}", inputs.join(","));
-        let base = format!("sql-{}-{:016x}", name.to_lowercase().replace(' ', "-"), eddyline_core::stable_hash(text.as_bytes()));
+        let base = format!(
+            "sql-{}-{:016x}",
+            name.to_lowercase().replace(' ', "-"),
+            eddyline_core::stable_hash(text.as_bytes())
+        );
         let count = self.used.entry(base.clone()).or_default();
         *count += 1;
         if *count == 1 { base } else { format!("{base}-{count}") }
@@ -44,7 +48,7 @@ pub(crate) fn describe(rel: &Rel) -> String {
         }
         Op::Sort { order, .. } => add(order),
         Op::Limit { order, offset, fetch, .. } => add(&(order, offset, fetch)),
-        Op::SetOp { op, all, .. } => add(&(op, all)),
+        Op::Set { op, all, .. } => add(&(op, all)),
         Op::Union { .. } => {}
         Op::Unnest { expr, outer, ordinality, .. } => add(&(expr, outer, ordinality)),
         Op::Expand { projections, .. } => add(projections),

@@ -54,7 +54,6 @@ pub(crate) struct Aggregator {
     distinct: bool,
     ignore_nulls: bool,
     order: Vec<SortOrder>,
-    order_types: Vec<SqlType>,
     pub(crate) result: SqlType,
     retracts: bool,
 }
@@ -70,7 +69,6 @@ impl Aggregator {
             distinct: call.distinct,
             ignore_nulls: call.ignore_nulls,
             order: call.order.clone(),
-            order_types: call.order.iter().map(|order| types[order.column].clone()).collect(),
             result: call.result.clone(),
             retracts,
         }
@@ -105,7 +103,9 @@ impl Aggregator {
             Min | Max => Accumulator::Best(None),
             FirstValue | LastValue if !self.retracts => Accumulator::One(None),
             Collect | ApproxCountDistinct => Accumulator::Bag(BTreeMap::new()),
-            FirstValue | LastValue | ListAgg | ArrayAgg | SingleValue | JsonObjectAgg | JsonArrayAgg => Accumulator::List(Vec::new()),
+            FirstValue | LastValue | ListAgg | ArrayAgg | SingleValue | JsonObjectAgg | JsonArrayAgg => {
+                Accumulator::List(Vec::new())
+            }
         }
     }
 
@@ -163,7 +163,13 @@ impl Aggregator {
         self.update_plain(accumulator, views, row, sign)
     }
 
-    fn update_plain(&self, accumulator: &mut Accumulator, views: &[ColumnView<'_>], row: usize, sign: i64) -> Result<(), String> {
+    fn update_plain(
+        &self,
+        accumulator: &mut Accumulator,
+        views: &[ColumnView<'_>],
+        row: usize,
+        sign: i64,
+    ) -> Result<(), String> {
         let view = |number: usize| &views[self.args[number]];
         match accumulator {
             Accumulator::Count(count) => *count += sign,
@@ -246,7 +252,8 @@ impl Aggregator {
 
     /// A key whose least value is the wanted one.
     fn extreme_key(&self, value: &Value) -> Vec<u8> {
-        let order = SortOrder { column: 0, descending: self.function == AggregateFunction::Max, nulls_first: false };
+        let order =
+            SortOrder { column: 0, descending: self.function == AggregateFunction::Max, nulls_first: false };
         let mut key = Vec::new();
         encode_sort_key(value, order, &mut key);
         key
@@ -254,7 +261,10 @@ impl Aggregator {
 
     fn decode(&self, bytes: &[u8]) -> Vec<Value> {
         let mut input = Reader::new(bytes);
-        self.arg_types.iter().map(|data_type| Value::decode(&data_type.kind, &mut input).unwrap_or(Value::Null)).collect()
+        self.arg_types
+            .iter()
+            .map(|data_type| Value::decode(&data_type.kind, &mut input).unwrap_or(Value::Null))
+            .collect()
     }
 
     fn decode_first(&self, bytes: &[u8]) -> Value {
@@ -300,14 +310,18 @@ impl Aggregator {
             },
             Accumulator::Decimal(sum, count) => self.decimal_result(*sum, *count),
             Accumulator::Moments(count, sum, squares) => self.moments(*count, *sum, *squares),
-            Accumulator::Best(best) => best.as_ref().map_or(Value::Null, |(_, bytes)| self.decode_first(bytes)),
+            Accumulator::Best(best) => {
+                best.as_ref().map_or(Value::Null, |(_, bytes)| self.decode_first(bytes))
+            }
             Accumulator::Ordered(values) => {
                 values.first_key_value().map_or(Value::Null, |(_, (bytes, _))| self.decode_first(bytes))
             }
             Accumulator::One(one) => one.as_ref().map_or(Value::Null, |bytes| self.decode_first(bytes)),
             Accumulator::Bag(bag) => match self.function {
                 ApproxCountDistinct => Value::Int(bag.len() as i64),
-                _ => Value::Map(bag.iter().map(|(bytes, count)| (self.decode_first(bytes), Value::Int(*count))).collect()),
+                _ => Value::Map(
+                    bag.iter().map(|(bytes, count)| (self.decode_first(bytes), Value::Int(*count))).collect(),
+                ),
             },
             Accumulator::List(list) => self.list_result(list),
         }
@@ -364,7 +378,11 @@ impl Aggregator {
             FirstValue | SingleValue => values.first().map_or(Value::Null, first),
             LastValue => values.last().map_or(Value::Null, first),
             ArrayAgg => {
-                if values.is_empty() { Value::Null } else { Value::List(values.iter().map(first).collect()) }
+                if values.is_empty() {
+                    Value::Null
+                } else {
+                    Value::List(values.iter().map(first).collect())
+                }
             }
             ListAgg => {
                 if values.is_empty() {
@@ -392,7 +410,9 @@ impl Aggregator {
                         members.insert(name, self.json(&value, 1));
                     }
                 }
-                let members = members.iter().map(|(name, value)| format!("{}:{value}", serde_json::Value::from(name.as_str())));
+                let members = members
+                    .iter()
+                    .map(|(name, value)| format!("{}:{value}", serde_json::Value::from(name.as_str())));
                 Value::Text(format!("{{{}}}", members.collect::<Vec<_>>().join(",")))
             }
             _ => Value::Null,
@@ -412,11 +432,6 @@ impl Aggregator {
                 if kind.is_numeric() { text } else { serde_json::Value::from(text).to_string() }
             }
         }
-    }
-
-    /// The types of the columns that ORDER BY within the call reads.
-    pub(crate) fn order_types(&self) -> &[SqlType] {
-        &self.order_types
     }
 }
 
@@ -455,6 +470,7 @@ fn outer_of(accumulator: Accumulator2) -> Accumulator {
 
 /// The encoded results of `aggregators`.
 pub(crate) fn results(aggregators: &[Aggregator], accumulators: &[Accumulator]) -> Vec<u8> {
-    let values: Vec<Value> = aggregators.iter().zip(accumulators).map(|(call, state)| call.result(state)).collect();
+    let values: Vec<Value> =
+        aggregators.iter().zip(accumulators).map(|(call, state)| call.result(state)).collect();
     encode_values(&values)
 }

@@ -41,7 +41,8 @@ impl AggregateSpec {
         updating: bool,
         settings: Settings,
     ) -> Self {
-        let aggregators: Vec<Aggregator> = calls.iter().map(|call| Aggregator::new(call, input, updating)).collect();
+        let aggregators: Vec<Aggregator> =
+            calls.iter().map(|call| Aggregator::new(call, input, updating)).collect();
         let mut output: Vec<SqlType> = keys.iter().map(|key| input[*key].clone()).collect();
         output.extend(calls.iter().map(|call| call.result.clone()));
         AggregateSpec { name, keys: keys.to_vec(), aggregators, output, updating, settings }
@@ -54,7 +55,9 @@ impl AggregateSpec {
     fn add(&self, group: &mut Group, views: &[ColumnView<'_>], row: usize, retracts: bool) -> Result<()> {
         group.rows += if retracts { -1 } else { 1 };
         for (aggregator, accumulator) in self.aggregators.iter().zip(&mut group.accumulators) {
-            aggregator.update(accumulator, views, row, retracts).map_err(|error| failed(&self.name, error))?;
+            aggregator
+                .update(accumulator, views, row, retracts)
+                .map_err(|error| failed(&self.name, error))?;
         }
         Ok(())
     }
@@ -85,11 +88,19 @@ pub(crate) struct GroupAggregate {
 impl GroupAggregate {
     pub(crate) fn new(spec: AggregateSpec) -> Self {
         let out = Outgoing::new(&spec.output, !spec.settings.batch);
-        GroupAggregate { spec, groups: KeyedTable::new("groups", eddyline_core::KeyGroupRange { start: 0, end: 1 }, 1), out }
+        GroupAggregate {
+            spec,
+            groups: KeyedTable::new("groups", eddyline_core::KeyGroupRange { start: 0, end: 1 }, 1),
+            out,
+        }
     }
 
     /// Gives the changes of the groups in `touched`, which had those results before.
-    fn give_changes(&mut self, touched: &mut BTreeMap<RowBytes, Option<RowBytes>>, order: &mut Vec<RowBytes>) -> Result<()> {
+    fn give_changes(
+        &mut self,
+        touched: &mut BTreeMap<RowBytes, Option<RowBytes>>,
+        order: &mut Vec<RowBytes>,
+    ) -> Result<()> {
         for key in order.drain(..) {
             let Some(before) = touched.remove(&key) else { continue };
             let hash = hash_of(&key);
@@ -141,7 +152,11 @@ impl Operator for GroupAggregate {
             let hash = hash_of(&key);
             let spec = &self.spec;
             if !batch_mode && !touched.contains_key(&key) {
-                let before = self.groups.get(hash, &key).filter(|group| group.rows > 0).map(|group| spec.results(group));
+                let before = self
+                    .groups
+                    .get(hash, &key)
+                    .filter(|group| group.rows > 0)
+                    .map(|group| spec.results(group));
                 touched.insert(key.clone(), before);
                 order.push(key.clone());
             }
@@ -167,7 +182,8 @@ impl Operator for GroupAggregate {
         if !self.spec.settings.batch {
             return Ok(Progress::Done);
         }
-        let mut groups: Vec<(RowBytes, Group)> = self.groups.drain().filter(|(_, group)| group.rows > 0).collect();
+        let mut groups: Vec<(RowBytes, Group)> =
+            self.groups.drain().filter(|(_, group)| group.rows > 0).collect();
         groups.sort_by(|one, other| one.0.cmp(&other.0));
         if groups.is_empty() && self.spec.keys.is_empty() && context.info().instance == 0 {
             groups.push((RowBytes::new(), self.spec.create()));
@@ -237,7 +253,9 @@ impl Operator for WindowAggregate {
 
     fn restored(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
         self.watermark = context.watermark();
-        if self.processing_time && let Some(end) = self.groups.first_namespace() {
+        if self.processing_time
+            && let Some(end) = self.groups.first_namespace()
+        {
             context.wake_at(end);
         }
         Ok(())

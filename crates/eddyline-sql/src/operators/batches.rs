@@ -79,7 +79,8 @@ pub(crate) struct Outgoing {
 
 impl Outgoing {
     pub(crate) fn new(types: &[SqlType], updating: bool) -> Self {
-        let mut out = Outgoing { types: types.to_vec(), builders: Vec::new(), kinds: updating.then(Vec::new), rows: 0 };
+        let mut out =
+            Outgoing { types: types.to_vec(), builders: Vec::new(), kinds: updating.then(Vec::new), rows: 0 };
         out.reset();
         out
     }

@@ -60,7 +60,11 @@ impl JoinSpec {
 
     /// Gives a row of `side` alone: padded, or as it is in semi and anti joins.
     fn alone(&self, out: &mut Outgoing, meaning: i8, side: usize, row: &[u8]) -> Result<()> {
-        if side == 0 { out.push(meaning, &[row]) } else { out.push_behind_nulls(meaning, self.types[0].len(), row) }
+        if side == 0 {
+            out.push(meaning, &[row])
+        } else {
+            out.push_behind_nulls(meaning, self.types[0].len(), row)
+        }
     }
 
     /// Which of `others` match the row of `side`.
@@ -82,7 +86,12 @@ impl JoinSpec {
         let batch = super::batches::assemble(columns, others.len(), None)?;
         let context = self.settings.context(wall_micros());
         let holds = evaluate_predicate(residual, &batch, &context).map_err(|error| failed("Join", error))?;
-        Ok(others.into_iter().enumerate().filter(|(place, _)| holds.value(*place)).map(|(_, other)| other).collect())
+        Ok(others
+            .into_iter()
+            .enumerate()
+            .filter(|(place, _)| holds.value(*place))
+            .map(|(_, other)| other)
+            .collect())
     }
 
     /// Gives the join of all rows of one key.
@@ -162,13 +171,20 @@ impl StreamJoin {
         let hash = hash_of(key);
         let other = 1 - side;
         let spec = &self.spec;
-        let others: Vec<&[u8]> =
-            self.sides[other].get(hash, key).map(|rows| rows.rows.keys().map(Vec::as_slice).collect()).unwrap_or_default();
-        let matching: Vec<Vec<u8>> = spec.matching(side, &row, others)?.into_iter().map(<[u8]>::to_vec).collect();
+        let others: Vec<&[u8]> = self.sides[other]
+            .get(hash, key)
+            .map(|rows| rows.rows.keys().map(Vec::as_slice).collect())
+            .unwrap_or_default();
+        let matching: Vec<Vec<u8>> =
+            spec.matching(side, &row, others)?.into_iter().map(<[u8]>::to_vec).collect();
         let mut matches = 0;
         let is_existence = matches!(spec.kind, JoinKind::Semi | JoinKind::Anti);
         for found in &matching {
-            let Some(copies) = self.sides[other].get(hash, key).and_then(|rows| rows.rows.get(found)).copied() else { continue };
+            let Some(copies) =
+                self.sides[other].get(hash, key).and_then(|rows| rows.rows.get(found)).copied()
+            else {
+                continue;
+            };
             matches += copies.count;
             let before = copies.matches;
             let after = before + sign;
@@ -304,7 +320,12 @@ impl WindowJoin {
     pub(crate) fn new(spec: JoinSpec, ends: [usize; 2]) -> Self {
         let range = eddyline_core::KeyGroupRange { start: 0, end: 1 };
         let out = Outgoing::new(&spec.output, false);
-        WindowJoin { spec, ends, sides: ["left", "right"].map(|name| NamespacedTable::new(name, range, 1)), out }
+        WindowJoin {
+            spec,
+            ends,
+            sides: ["left", "right"].map(|name| NamespacedTable::new(name, range, 1)),
+            out,
+        }
     }
 
     fn fire(&mut self, until: EventTime, context: &mut OperatorContext<'_>) -> Result<()> {
@@ -312,8 +333,10 @@ impl WindowJoin {
             let firsts = self.sides.iter().filter_map(NamespacedTable::first_namespace);
             let Some(end) = firsts.min().filter(|end| *end <= until) else { break };
             let [left, right] = &mut self.sides;
-            let left: BTreeMap<RowBytes, Rows> = left.take_namespace(end).map(|(_, key, rows)| (key, rows)).collect();
-            let right: BTreeMap<RowBytes, Rows> = right.take_namespace(end).map(|(_, key, rows)| (key, rows)).collect();
+            let left: BTreeMap<RowBytes, Rows> =
+                left.take_namespace(end).map(|(_, key, rows)| (key, rows)).collect();
+            let right: BTreeMap<RowBytes, Rows> =
+                right.take_namespace(end).map(|(_, key, rows)| (key, rows)).collect();
             let mut keys: Vec<&RowBytes> = left.keys().collect();
             if self.spec.pads(1) {
                 keys.extend(right.keys().filter(|key| !left.contains_key(*key)));
@@ -336,17 +359,21 @@ impl Stateful for WindowJoin {
 impl Operator for WindowJoin {
     fn open(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
         let info = context.info();
-        self.sides = ["left", "right"].map(|name| NamespacedTable::new(name, info.key_groups, info.max_parallelism));
+        self.sides =
+            ["left", "right"].map(|name| NamespacedTable::new(name, info.key_groups, info.max_parallelism));
         Ok(())
     }
 
     fn on_batch(&mut self, side: usize, batch: Batch, context: &mut OperatorContext<'_>) -> Result<()> {
         let input = Incoming::new(&batch, self.spec.updating[side])?;
         let views = views_of(input.rows.columns());
-        let closed = if self.spec.settings.batch { EventTime::MIN } else { ends_closed_by(context.watermark()) };
+        let closed =
+            if self.spec.settings.batch { EventTime::MIN } else { ends_closed_by(context.watermark()) };
         let mut late = 0;
         for row in 0..input.len() {
-            let Some(end) = views[self.ends[side]].int(row).map(|end| end.div_euclid(1_000)) else { continue };
+            let Some(end) = views[self.ends[side]].int(row).map(|end| end.div_euclid(1_000)) else {
+                continue;
+            };
             if end <= closed {
                 late += 1;
                 continue;

@@ -10,7 +10,8 @@ use super::batches::{Incoming, Outgoing, damaged, flush, hash_of};
 use super::{Settings, failed};
 use crate::plan::{AggregateCall, Frame, FrameBound, OverCall, OverFunction, OverGroup};
 use crate::row::{
-    ColumnView, RowBytes, SortOrder, Value, columns_of_rows, encode_sort_key, encode_values, kind, row_bytes, views_of,
+    ColumnView, RowBytes, SortOrder, Value, columns_of_rows, encode_sort_key, encode_values, kind, row_bytes,
+    views_of,
 };
 use crate::types::SqlType;
 use arrow_array::ArrayRef;
@@ -69,7 +70,9 @@ impl OverSpec {
         }
         for (call, aggregator) in self.group.calls.iter().zip(&self.aggregators) {
             match aggregator {
-                Some(aggregator) => self.aggregates(aggregator, &views, (&first_peer, &end_peer), &mut results)?,
+                Some(aggregator) => {
+                    self.aggregates(aggregator, &views, (&first_peer, &end_peer), &mut results)?
+                }
                 None => functions(call, &views, (&first_peer, &end_peer), &mut results),
             }
         }
@@ -91,7 +94,7 @@ impl OverSpec {
         let update = |state: &mut Accumulator, row: usize, retracts: bool| {
             aggregator.update(state, views, row, retracts).map_err(|error| failed("OverAggregate", error))
         };
-        for row in 0..count {
+        for (row, result) in results.iter_mut().enumerate() {
             let from = start_of(frame, row, first_peer, views, order);
             let to = end_of(frame, row, count, end_peer, views, order).max(from);
             if from < low || to < high {
@@ -106,21 +109,25 @@ impl OverSpec {
             }
             if low < from {
                 for gone in low..from.min(high) {
-                    if gone >= low {
-                        update(&mut state, gone, true)?;
-                    }
+                    update(&mut state, gone, true)?;
                 }
                 low = from;
                 high = high.max(from);
             }
-            results[row].push(aggregator.result(&state));
+            result.push(aggregator.result(&state));
         }
         Ok(())
     }
 }
 
 /// The position of the first row of the frame of `row`.
-fn start_of(frame: Frame, row: usize, first_peer: &[usize], views: &[ColumnView<'_>], order: Option<&SortOrder>) -> usize {
+fn start_of(
+    frame: Frame,
+    row: usize,
+    first_peer: &[usize],
+    views: &[ColumnView<'_>],
+    order: Option<&SortOrder>,
+) -> usize {
     match (frame.preceding, frame.rows) {
         (FrameBound::Unbounded, _) => 0,
         (FrameBound::Current, true) => row,
@@ -128,7 +135,8 @@ fn start_of(frame: Frame, row: usize, first_peer: &[usize], views: &[ColumnView<
         (FrameBound::Offset(distance), true) => (row as i64 - distance).max(0) as usize,
         (FrameBound::Offset(distance), false) => {
             let mut start = first_peer[row];
-            while start > 0 && distance_of(views, order, start - 1, row).is_some_and(|back| back <= distance) {
+            while start > 0 && distance_of(views, order, start - 1, row).is_some_and(|back| back <= distance)
+            {
                 start -= 1;
             }
             start
@@ -161,7 +169,12 @@ fn end_of(
 }
 
 /// How far row `later` is behind row `earlier`, in the order: milliseconds for times.
-fn distance_of(views: &[ColumnView<'_>], order: Option<&SortOrder>, earlier: usize, later: usize) -> Option<i64> {
+fn distance_of(
+    views: &[ColumnView<'_>],
+    order: Option<&SortOrder>,
+    earlier: usize,
+    later: usize,
+) -> Option<i64> {
     let order = order?;
     let view = &views[order.column];
     let (one, other) = (view.int(earlier)?, view.int(later)?);
@@ -190,7 +203,8 @@ fn functions(
             }
             OverFunction::CumeDist => Value::Float(end_peer[row] as f64 / count as f64),
             OverFunction::Ntile => {
-                let buckets = call.args.first().and_then(|arg| views[*arg].int(row)).unwrap_or(1).max(1) as usize;
+                let buckets =
+                    call.args.first().and_then(|arg| views[*arg].int(row)).unwrap_or(1).max(1) as usize;
                 let (size, larger) = (count / buckets, count % buckets);
                 let bucket = if row < larger * (size + 1) {
                     row / (size + 1)
@@ -236,11 +250,18 @@ impl WholeOver {
     /// The rows of a partition with their results, as encoded rows.
     fn results(&self, partition: &Partition) -> Result<Vec<Vec<u8>>> {
         let rows: Vec<&[u8]> = partition.rows.values().flatten().map(Vec::as_slice).collect();
-        let keys: Vec<Vec<u8>> =
-            partition.rows.iter().flat_map(|(key, rows)| std::iter::repeat_n(key.clone(), rows.len())).collect();
+        let keys: Vec<Vec<u8>> = partition
+            .rows
+            .iter()
+            .flat_map(|(key, rows)| std::iter::repeat_n(key.clone(), rows.len()))
+            .collect();
         let columns = columns_of_rows(&self.spec.input, rows.iter().copied()).map_err(damaged)?;
         let results = self.spec.compute(&columns, &keys)?;
-        Ok(rows.into_iter().zip(results).map(|(row, values)| [row, &encode_values(&values)].concat()).collect())
+        Ok(rows
+            .into_iter()
+            .zip(results)
+            .map(|(row, values)| [row, &encode_values(&values)].concat())
+            .collect())
     }
 
     fn give_changes(&mut self, touched: &mut BTreeMap<RowBytes, Vec<Vec<u8>>>) -> Result<()> {
@@ -373,11 +394,25 @@ impl TimeOver {
         let range = eddyline_core::KeyGroupRange { start: 0, end: 1 };
         let out = Outgoing::new(&spec.output, false);
         let partitions = KeyedTable::new("partitions", range, 1);
-        TimeOver { spec, time, per_milli, by_arrival, partitions, timers: TimerTable::new("times", range, 1), out }
+        TimeOver {
+            spec,
+            time,
+            per_milli,
+            by_arrival,
+            partitions,
+            timers: TimerTable::new("times", range, 1),
+            out,
+        }
     }
 
     /// Gives rows of one time, which come next.
-    fn give(spec: &OverSpec, past: &mut Past, time: i64, rows: Vec<Vec<u8>>, out: &mut Outgoing) -> Result<()> {
+    fn give(
+        spec: &OverSpec,
+        past: &mut Past,
+        time: i64,
+        rows: Vec<Vec<u8>>,
+        out: &mut Outgoing,
+    ) -> Result<()> {
         let frame = spec.group.frame;
         let is_running = frame.preceding == FrameBound::Unbounded;
         past.ranks = (past.given, past.ranks.1 + 1);
@@ -390,7 +425,9 @@ impl TimeOver {
             past.given += 1;
             if is_running {
                 for (aggregator, state) in spec.aggregators.iter().flatten().zip(&mut past.running) {
-                    aggregator.update(state, &views, place, false).map_err(|error| failed("OverAggregate", error))?;
+                    aggregator
+                        .update(state, &views, place, false)
+                        .map_err(|error| failed("OverAggregate", error))?;
                 }
             }
             past.recent.push((time, rows[place].clone()));
@@ -400,12 +437,12 @@ impl TimeOver {
         if !frame.rows {
             (0..rows.len()).try_for_each(|place| add(past, place))?;
         }
-        for place in 0..rows.len() {
+        for (place, row) in rows.iter().enumerate() {
             if frame.rows {
                 add(past, place)?;
             }
             let values = Self::values(spec, past, time, is_running, (&views, place))?;
-            out.push(kind::INSERT, &[&rows[place], &encode_values(&values)])?;
+            out.push(kind::INSERT, &[row, &encode_values(&values)])?;
         }
         trim(spec, past, time, is_running);
         Ok(())
@@ -422,21 +459,29 @@ impl TimeOver {
         let mut values = Vec::with_capacity(spec.group.calls.len());
         for (call, aggregator) in spec.group.calls.iter().zip(&spec.aggregators) {
             values.push(match (aggregator, &call.function) {
-                (Some(aggregator), _) if is_running => running.next().map_or(Value::Null, |state| aggregator.result(state)),
+                (Some(aggregator), _) if is_running => {
+                    running.next().map_or(Value::Null, |state| aggregator.result(state))
+                }
                 (Some(aggregator), _) => {
                     let frame = spec.group.frame;
-                    let within = |(index, (then, _)): &(usize, &(i64, Vec<u8>))| match (frame.preceding, frame.rows) {
-                        (FrameBound::Offset(distance), true) => (past.recent.len() - index) as i64 <= distance + 1,
-                        (FrameBound::Offset(distance), false) => time - then <= distance,
-                        (_, true) => index + 1 == past.recent.len(),
-                        (_, false) => *then == time,
-                    };
-                    let rows = past.recent.iter().enumerate().filter(within).map(|(_, (_, row))| row.as_slice());
+                    let within =
+                        |(index, (then, _)): &(usize, &(i64, Vec<u8>))| match (frame.preceding, frame.rows) {
+                            (FrameBound::Offset(distance), true) => {
+                                (past.recent.len() - index) as i64 <= distance + 1
+                            }
+                            (FrameBound::Offset(distance), false) => time - then <= distance,
+                            (_, true) => index + 1 == past.recent.len(),
+                            (_, false) => *then == time,
+                        };
+                    let rows =
+                        past.recent.iter().enumerate().filter(within).map(|(_, (_, row))| row.as_slice());
                     let columns = columns_of_rows(&spec.input, rows).map_err(damaged)?;
                     let views = views_of(&columns);
                     let mut state = aggregator.create();
                     for row in 0..columns.first().map_or(0, |column| column.len()) {
-                        aggregator.update(&mut state, &views, row, false).map_err(|error| failed("OverAggregate", error))?;
+                        aggregator
+                            .update(&mut state, &views, row, false)
+                            .map_err(|error| failed("OverAggregate", error))?;
                     }
                     aggregator.result(&state)
                 }
@@ -500,7 +545,9 @@ impl Operator for TimeOver {
         let views = views_of(input.rows.columns());
         let mut late = 0;
         for row in 0..input.len() {
-            let Some(time) = views[self.time].int(row).map(|time| time.div_euclid(self.per_milli)) else { continue };
+            let Some(time) = views[self.time].int(row).map(|time| time.div_euclid(self.per_milli)) else {
+                continue;
+            };
             let mut key = RowBytes::new();
             encode_columns(&views, &self.spec.group.partition, row, &mut key);
             let hash = hash_of(&key);

@@ -1,10 +1,12 @@
 //! The first rows of each partition.
 
+use super::Settings;
 use super::aggregate::{encode_columns, ends_closed_by};
 use super::batches::{Incoming, Outgoing, flush, hash_of};
-use super::Settings;
 use crate::plan::RankFunction;
-use crate::row::{ColumnView, RowBytes, SortOrder, Value, encode_sort_key, encode_values, kind, row_bytes, views_of};
+use crate::row::{
+    ColumnView, RowBytes, SortOrder, Value, encode_sort_key, encode_values, kind, row_bytes, views_of,
+};
 use crate::types::SqlType;
 use eddyline_core::{Batch, Data, EventTime, Result};
 use eddyline_runtime::{Operator, OperatorContext, Progress, Stateful};
@@ -107,7 +109,12 @@ impl RankSpec {
     }
 
     /// Gives what has changed between two states of the range.
-    fn give_changes(&self, out: &mut Outgoing, before: &[(u64, Vec<u8>)], after: &[(u64, Vec<u8>)]) -> Result<()> {
+    fn give_changes(
+        &self,
+        out: &mut Outgoing,
+        before: &[(u64, Vec<u8>)],
+        after: &[(u64, Vec<u8>)],
+    ) -> Result<()> {
         if self.number && self.function == RankFunction::RowNumber {
             for place in 0..before.len().max(after.len()) {
                 match (before.get(place), after.get(place)) {
@@ -156,11 +163,16 @@ impl StreamRank {
         StreamRank { spec, partitions: KeyedTable::new("partitions", range, 1), out }
     }
 
-    fn give_changes(&mut self, touched: &mut BTreeMap<RowBytes, Vec<(u64, Vec<u8>)>>, order: &mut Vec<RowBytes>) -> Result<()> {
+    fn give_changes(
+        &mut self,
+        touched: &mut BTreeMap<RowBytes, Vec<(u64, Vec<u8>)>>,
+        order: &mut Vec<RowBytes>,
+    ) -> Result<()> {
         for key in order.drain(..) {
             let Some(before) = touched.remove(&key) else { continue };
             let hash = hash_of(&key);
-            let after = self.partitions.get(hash, &key).map(|sorted| self.spec.top(sorted)).unwrap_or_default();
+            let after =
+                self.partitions.get(hash, &key).map(|sorted| self.spec.top(sorted)).unwrap_or_default();
             self.spec.give_changes(&mut self.out, &before, &after)?;
             let Some(sorted) = self.partitions.get_mut(hash, &key) else { continue };
             self.spec.trim(sorted);
@@ -196,7 +208,8 @@ impl Operator for StreamRank {
             encode_columns(&views, &self.spec.partition, row, &mut key);
             let hash = hash_of(&key);
             if !batch_mode && !touched.contains_key(&key) {
-                let before = self.partitions.get(hash, &key).map(|sorted| self.spec.top(sorted)).unwrap_or_default();
+                let before =
+                    self.partitions.get(hash, &key).map(|sorted| self.spec.top(sorted)).unwrap_or_default();
                 touched.insert(key.clone(), before);
                 order.push(key.clone());
             }
@@ -282,7 +295,8 @@ impl Operator for WindowRank {
     fn on_batch(&mut self, _input: usize, batch: Batch, context: &mut OperatorContext<'_>) -> Result<()> {
         let input = Incoming::new(&batch, self.spec.updating)?;
         let views = views_of(input.rows.columns());
-        let closed = if self.spec.settings.batch { EventTime::MIN } else { ends_closed_by(context.watermark()) };
+        let closed =
+            if self.spec.settings.batch { EventTime::MIN } else { ends_closed_by(context.watermark()) };
         let mut late = 0;
         for row in 0..input.len() {
             let Some(end) = views[self.end].int(row).map(|end| end.div_euclid(1_000)) else { continue };

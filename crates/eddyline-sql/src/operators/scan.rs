@@ -8,6 +8,7 @@ use super::{Settings, failed, wall_micros};
 use crate::connector::{Position, ReadOutcome, Rows, TableReader, TableSource};
 use crate::expr::{Typed, evaluate};
 use crate::row::ColumnView;
+use crate::types::SqlType;
 use arrow_array::RecordBatch;
 use eddyline_core::{Batch, Error, EventTime, Result, WATERMARK_MIN};
 use eddyline_runtime::operator::Source;
@@ -35,6 +36,11 @@ pub(crate) struct ScanSpec {
     pub(crate) source: Arc<dyn TableSource>,
     /// For each column of the table: none if it is stored, in order; else what it is computed from.
     pub(crate) computed: Vec<Option<Typed>>,
+    /// The types of all columns, and which of them somebody reads; the others are NULL.
+    pub(crate) columns: Vec<SqlType>,
+    pub(crate) needed: Vec<bool>,
+    /// The stored columns that the source gives; none: all.
+    pub(crate) stored: Option<Vec<usize>>,
     /// The rowtime column, and the watermark after a row, over all columns.
     pub(crate) watermark: Option<(usize, Typed)>,
     pub(crate) updating: bool,
@@ -84,22 +90,42 @@ impl ScanOperator {
     /// The rows of the table, computed columns included.
     fn table_rows(&self, rows: Rows) -> Result<RecordBatch> {
         let count = rows.count;
-        let stored = assemble(rows.columns, count, None)?;
+        let nulls = |data_type: &SqlType| arrow_array::new_null_array(&data_type.kind.arrow(), count);
+        let stored = match &self.spec.stored {
+            None => rows.columns,
+            Some(given) => {
+                let mut given = given.iter().zip(rows.columns).peekable();
+                let types = self
+                    .spec
+                    .computed
+                    .iter()
+                    .zip(&self.spec.columns)
+                    .filter(|(computed, _)| computed.is_none());
+                let column = |(number, (_, data_type)): (usize, (_, &SqlType))| {
+                    given
+                        .next_if(|(place, _)| **place == number)
+                        .map_or_else(|| nulls(data_type), |(_, column)| column)
+                };
+                types.enumerate().map(column).collect()
+            }
+        };
+        let stored = assemble(stored, count, None)?;
         let context = self.spec.settings.context(wall_micros());
         let mut next = 0;
         let mut columns = Vec::with_capacity(self.spec.computed.len());
-        for computed in &self.spec.computed {
+        for (number, computed) in self.spec.computed.iter().enumerate() {
             columns.push(match computed {
-                Some(expr) => {
-                    evaluate(expr, &stored, &context).map_err(|error| failed(&format!("scan of {}", self.spec.name), error))?
-                }
+                Some(_) if !self.spec.needed[number] => nulls(&self.spec.columns[number]),
+                Some(expr) => evaluate(expr, &stored, &context)
+                    .map_err(|error| failed(&format!("scan of {}", self.spec.name), error))?,
                 None => {
                     next += 1;
                     stored.column(next - 1).clone()
                 }
             });
         }
-        let kinds = self.spec.updating.then(|| rows.kinds.unwrap_or_else(|| vec![crate::row::kind::INSERT; count]));
+        let kinds =
+            self.spec.updating.then(|| rows.kinds.unwrap_or_else(|| vec![crate::row::kind::INSERT; count]));
         assemble(columns, count, kinds)
     }
 
@@ -110,7 +136,8 @@ impl ScanOperator {
             && !self.spec.settings.batch
         {
             let context = self.spec.settings.context(wall_micros());
-            let mark = evaluate(expr, &rows, &context).map_err(|error| failed(&format!("watermark of {}", self.spec.name), error))?;
+            let mark = evaluate(expr, &rows, &context)
+                .map_err(|error| failed(&format!("watermark of {}", self.spec.name), error))?;
             let read = |view: &ColumnView<'_>| {
                 let unit = view.units_per_milli();
                 (0..rows.num_rows()).map(|row| view.int(row).map(|value| value.div_euclid(unit))).collect()

@@ -107,7 +107,9 @@ impl Operator for SessionAssign {
     }
 
     fn restored(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
-        if self.processing_time && let Some(end) = self.timers.next_time() {
+        if self.processing_time
+            && let Some(end) = self.timers.next_time()
+        {
             context.wake_at(end);
         }
         Ok(())
@@ -120,7 +122,8 @@ impl Operator for SessionAssign {
         let closed = if by_watermark { ends_closed_by(context.watermark()) } else { EventTime::MIN };
         let mut late = 0;
         for row in 0..input.len() {
-            let Some(time) = window_millis(&views[self.time], row, &self.time_type.kind, &self.settings) else {
+            let Some(time) = window_millis(&views[self.time], row, &self.time_type.kind, &self.settings)
+            else {
                 return Err(failed("SessionWindow", "the time column of a row is NULL".into()));
             };
             let mut key = RowBytes::new();

@@ -1,7 +1,7 @@
 //! INTERSECT and EXCEPT, with bags.
 
-use super::batches::{Incoming, Outgoing, flush, hash_of};
 use super::Settings;
+use super::batches::{Incoming, Outgoing, flush, hash_of};
 use crate::plan::SetOperation;
 use crate::row::{RowBytes, kind, row_bytes, views_of};
 use crate::types::SqlType;
@@ -26,7 +26,13 @@ pub(crate) struct SetOperator {
 }
 
 impl SetOperator {
-    pub(crate) fn new(op: SetOperation, all: bool, updating: [bool; 2], output: &[SqlType], settings: Settings) -> Self {
+    pub(crate) fn new(
+        op: SetOperation,
+        all: bool,
+        updating: [bool; 2],
+        output: &[SqlType],
+        settings: Settings,
+    ) -> Self {
         let range = eddyline_core::KeyGroupRange { start: 0, end: 1 };
         let out = Outgoing::new(output, !settings.batch);
         SetOperator { op, all, updating, settings, counts: KeyedTable::new("rows", range, 1), out }
@@ -66,7 +72,11 @@ impl Operator for SetOperator {
             let sign = if input.is_retraction(row) { -1 } else { 1 };
             let counts = self.counts.entry_or_insert_with(hash, &key, Counts::default);
             let before = *counts;
-            if side == 0 { counts.left += sign } else { counts.right += sign }
+            if side == 0 {
+                counts.left += sign
+            } else {
+                counts.right += sign
+            }
             let after = *counts;
             if after == Counts::default() {
                 self.counts.remove(hash, &key);

@@ -46,7 +46,11 @@ impl Operator for TableSinkOperator {
         }
     }
 
-    fn before_snapshot(&mut self, checkpoint: CheckpointId, _context: &mut OperatorContext<'_>) -> Result<()> {
+    fn before_snapshot(
+        &mut self,
+        checkpoint: CheckpointId,
+        _context: &mut OperatorContext<'_>,
+    ) -> Result<()> {
         if let Some(writer) = &mut self.writer {
             let prepared = writer.prepare(checkpoint)?;
             if !prepared.is_empty() {

@@ -8,13 +8,16 @@ use eddyline_runtime::{Operator, OperatorContext, Progress, Stateful};
 use eddyline_state::{ManagedState, OperatorListState};
 use std::collections::BTreeMap;
 
+/// A time, a sort key and the rows that have them.
+type Waiting = (i64, (Vec<u8>, Vec<Vec<u8>>));
+
 pub(crate) struct SortOperator {
     /// Only the order of it is used.
     spec: RankSpec,
     /// The rowtime column and its units per millisecond, if rows leave when the watermark has passed them.
     time: Option<(usize, i64)>,
     rows: BTreeMap<(EventTime, Vec<u8>), Vec<RowBytes>>,
-    state: OperatorListState<(i64, (Vec<u8>, Vec<Vec<u8>>))>,
+    state: OperatorListState<Waiting>,
     out: Outgoing,
 }
 
@@ -62,7 +65,8 @@ impl Operator for SortOperator {
         _checkpoint: eddyline_protocol::CheckpointId,
         _context: &mut OperatorContext<'_>,
     ) -> Result<()> {
-        self.state.set(self.rows.iter().map(|((time, key), rows)| (*time, (key.clone(), rows.clone()))).collect());
+        self.state
+            .set(self.rows.iter().map(|((time, key), rows)| (*time, (key.clone(), rows.clone()))).collect());
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use super::{Settings, failed, wall_micros};
 use crate::expr::{Typed, evaluate, evaluate_predicate};
 use crate::row::{ColumnBuilder, ColumnView, Value, kind};
 use crate::types::{SqlType, TypeKind};
-use arrow_array::{Array, ArrayRef, UInt32Array};
+use arrow_array::{ArrayRef, UInt32Array};
 use eddyline_core::{Batch, Error, Result};
 use eddyline_runtime::operator::Stage;
 
@@ -27,7 +27,8 @@ impl Stage for ProjectStage {
         let input = Incoming::new(&batch, self.updating)?;
         let context = self.settings.context(wall_micros());
         let columns = self.exprs.iter().map(|expr| evaluate(expr, &input.rows, &context));
-        let columns = columns.collect::<std::result::Result<Vec<_>, _>>().map_err(|error| failed("Calc", error))?;
+        let columns =
+            columns.collect::<std::result::Result<Vec<_>, _>>().map_err(|error| failed("Calc", error))?;
         let rows = assemble(columns, input.len(), input.kinds().map(<[i8]>::to_vec))?;
         emit(Batch::from_arrow(rows, input.created_micros))
     }
@@ -44,12 +45,14 @@ impl Stage for FilterStage {
     fn apply(&mut self, batch: Batch, emit: Emit<'_>) -> Result<()> {
         let input = Incoming::new(&batch, self.updating)?;
         let context = self.settings.context(wall_micros());
-        let passes = evaluate_predicate(&self.predicate, &input.rows, &context).map_err(|error| failed("Calc", error))?;
+        let passes = evaluate_predicate(&self.predicate, &input.rows, &context)
+            .map_err(|error| failed("Calc", error))?;
         match passes.true_count() {
             0 => Ok(()),
             all if all == passes.len() => emit(batch),
             _ => {
-                let rows = arrow_select::filter::filter_record_batch(batch.arrow()?, &passes).map_err(internal)?;
+                let rows =
+                    arrow_select::filter::filter_record_batch(batch.arrow()?, &passes).map_err(internal)?;
                 emit(Batch::from_arrow(rows, input.created_micros))
             }
         }
@@ -69,7 +72,9 @@ impl Stage for ExpandStage {
         let context = self.settings.context(wall_micros());
         for exprs in &self.projections {
             let columns = exprs.iter().map(|expr| evaluate(expr, &input.rows, &context));
-            let columns = columns.collect::<std::result::Result<Vec<_>, _>>().map_err(|error| failed("Expand", error))?;
+            let columns = columns
+                .collect::<std::result::Result<Vec<_>, _>>()
+                .map_err(|error| failed("Expand", error))?;
             let rows = assemble(columns, input.len(), input.kinds().map(<[i8]>::to_vec))?;
             emit(Batch::from_arrow(rows, input.created_micros))?;
         }
@@ -99,7 +104,9 @@ impl UnnestStage {
             item => vec![item],
         };
         let mut rows: Vec<Vec<Value>> = match (value, &self.expr.data_type.kind) {
-            (Value::List(items), TypeKind::Array(item)) => items.into_iter().map(|value| row(value, spreads(item))).collect(),
+            (Value::List(items), TypeKind::Array(item)) => {
+                items.into_iter().map(|value| row(value, spreads(item))).collect()
+            }
             (Value::Map(entries), TypeKind::Multiset(item)) => entries
                 .into_iter()
                 .flat_map(|(value, count)| {
@@ -124,10 +131,12 @@ impl Stage for UnnestStage {
     fn apply(&mut self, batch: Batch, emit: Emit<'_>) -> Result<()> {
         let input = Incoming::new(&batch, self.updating)?;
         let context = self.settings.context(wall_micros());
-        let values = evaluate(&self.expr, &input.rows, &context).map_err(|error| failed("Correlate", error))?;
+        let values =
+            evaluate(&self.expr, &input.rows, &context).map_err(|error| failed("Correlate", error))?;
         let view = ColumnView::new(&values);
         let mut indices: Vec<u32> = Vec::new();
-        let mut builders: Vec<ColumnBuilder> = self.added.iter().map(|added| ColumnBuilder::new(&added.kind)).collect();
+        let mut builders: Vec<ColumnBuilder> =
+            self.added.iter().map(|added| ColumnBuilder::new(&added.kind)).collect();
         for row in 0..input.len() {
             for element in self.elements(view.value(row)) {
                 indices.push(row as u32);
@@ -139,7 +148,10 @@ impl Stage for UnnestStage {
         if indices.is_empty() {
             return Ok(());
         }
-        let (count, kinds) = (indices.len(), input.kinds().map(|kinds| indices.iter().map(|row| kinds[*row as usize]).collect()));
+        let (count, kinds) = (
+            indices.len(),
+            input.kinds().map(|kinds| indices.iter().map(|row| kinds[*row as usize]).collect()),
+        );
         let indices = UInt32Array::from(indices);
         let take = |column: &ArrayRef| arrow_select::take::take(column, &indices, None).map_err(internal);
         let mut columns = input.rows.columns().iter().map(take).collect::<Result<Vec<_>>>()?;

@@ -2,8 +2,8 @@
 
 use super::batches::{Incoming, assemble};
 use super::{Settings, failed};
-use crate::plan::WindowKind;
 use crate::expr::text_format::local_of_instant;
+use crate::plan::WindowKind;
 use crate::row::{ColumnBuilder, ColumnView};
 use crate::types::{SqlType, TypeKind};
 use arrow_array::{ArrayRef, UInt32Array};
@@ -53,7 +53,12 @@ fn windows(kind: WindowKind, time: i64, mut found: impl FnMut(i64, i64)) {
 }
 
 /// The event time of row `row` as windows see it: milliseconds by the wall clock of the session for LTZ columns.
-pub(crate) fn window_millis(view: &ColumnView<'_>, row: usize, kind: &TypeKind, settings: &Settings) -> Option<i64> {
+pub(crate) fn window_millis(
+    view: &ColumnView<'_>,
+    row: usize,
+    kind: &TypeKind,
+    settings: &Settings,
+) -> Option<i64> {
     let value = view.int(row)?;
     let local = match kind {
         TypeKind::TimestampLtz(_) => local_of_instant(value, kind.in_nanos(), &settings.zone),
@@ -95,15 +100,17 @@ impl Stage for WindowStage {
         }
         let count = indices.len();
         let kinds = input.kinds().map(|kinds| indices.iter().map(|row| kinds[*row as usize]).collect());
-        let mut columns: Vec<ArrayRef> = if count == input.len() && matches!(self.kind, WindowKind::Tumble { .. }) {
-            input.rows.columns().to_vec()
-        } else {
-            let indices = UInt32Array::from(indices);
-            let take = |column: &ArrayRef| {
-                arrow_select::take::take(column, &indices, None).map_err(|error| Error::internal(error.to_string()))
+        let mut columns: Vec<ArrayRef> =
+            if count == input.len() && matches!(self.kind, WindowKind::Tumble { .. }) {
+                input.rows.columns().to_vec()
+            } else {
+                let indices = UInt32Array::from(indices);
+                let take = |column: &ArrayRef| {
+                    arrow_select::take::take(column, &indices, None)
+                        .map_err(|error| Error::internal(error.to_string()))
+                };
+                input.rows.columns().iter().map(take).collect::<Result<_>>()?
             };
-            input.rows.columns().iter().map(take).collect::<Result<_>>()?
-        };
         columns.extend([starts.finish(), ends.finish(), times.finish()]);
         emit(Batch::from_arrow(assemble(columns, count, kinds)?, input.created_micros))
     }
@@ -124,6 +131,9 @@ mod tests {
         assert_eq!(of(WindowKind::Tumble { size: 10, offset: 3 }, 2), [(-7, 3)]);
         assert_eq!(of(WindowKind::Hop { slide: 5, size: 10, offset: 0 }, 12), [(10, 20), (5, 15)]);
         assert_eq!(of(WindowKind::Cumulate { step: 5, size: 15, offset: 0 }, 7), [(0, 10), (0, 15)]);
-        assert_eq!(of(WindowKind::Cumulate { step: 5, size: 15, offset: 0 }, 15), [(15, 20), (15, 25), (15, 30)]);
+        assert_eq!(
+            of(WindowKind::Cumulate { step: 5, size: 15, offset: 0 }, 15),
+            [(15, 20), (15, 25), (15, 30)]
+        );
     }
 }

@@ -74,22 +74,60 @@ pub(crate) enum ExprKind {
     Literal(Literal),
     Unary(UnaryOp, Expr),
     Binary(BinaryOp, Expr, Expr),
-    Is { expr: Expr, test: IsTest, negated: bool },
-    Between { expr: Expr, low: Expr, high: Expr, negated: bool, symmetric: bool },
-    InList { expr: Expr, list: Vec<Expr>, negated: bool },
-    InQuery { expr: Expr, query: Box<Query>, negated: bool },
-    Like { expr: Expr, pattern: Expr, escape: Option<Expr>, negated: bool, similar: bool },
+    Is {
+        expr: Expr,
+        test: IsTest,
+        negated: bool,
+    },
+    Between {
+        expr: Expr,
+        low: Expr,
+        high: Expr,
+        negated: bool,
+        symmetric: bool,
+    },
+    InList {
+        expr: Expr,
+        list: Vec<Expr>,
+        negated: bool,
+    },
+    InQuery {
+        expr: Expr,
+        query: Box<Query>,
+        negated: bool,
+    },
+    Like {
+        expr: Expr,
+        pattern: Expr,
+        escape: Option<Expr>,
+        negated: bool,
+        similar: bool,
+    },
     Exists(Box<Query>),
     Scalar(Box<Query>),
     /// `expr op ALL | ANY (query | list)`
-    Quantified { expr: Expr, op: BinaryOp, all: bool, query: Box<Query> },
-    Case { operand: Option<Expr>, branches: Vec<(Expr, Expr)>, otherwise: Option<Expr> },
-    Cast { expr: Expr, target: SqlType, is_try: bool },
+    Quantified {
+        expr: Expr,
+        op: BinaryOp,
+        all: bool,
+        query: Box<Query>,
+    },
+    Case {
+        operand: Option<Expr>,
+        branches: Vec<(Expr, Expr)>,
+        otherwise: Option<Expr>,
+    },
+    Cast {
+        expr: Expr,
+        target: SqlType,
+        is_try: bool,
+    },
     Call(Call),
     Row(Vec<Expr>),
     Array(Vec<Expr>),
     Map(Vec<Expr>),
-    ArrayQuery(Box<Query>),
+    /// `ARRAY(query)`
+    ArrayQuery,
     Index(Expr, Expr),
     Field(Expr, Ident),
     /// A word that a function takes as it is: `SECOND`, `LEADING`, `NULL ON ERROR`.
@@ -108,7 +146,7 @@ pub(crate) struct TableArgument {
     pub(crate) order_by: Vec<OrderItem>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Call {
     pub(crate) name: ObjectName,
     pub(crate) args: Vec<Expr>,
@@ -257,9 +295,9 @@ pub(crate) enum JoinCondition {
 pub(crate) enum TableRef {
     Table { name: ObjectName, hints: Vec<Hint>, system_time: Option<Expr>, alias: Option<Alias> },
     Derived { lateral: bool, query: Box<Query>, alias: Option<Alias> },
-    Function { call: Call, lateral: bool, alias: Option<Alias>, span: Span },
+    Function { call: Call, alias: Option<Alias>, span: Span },
     Unnest { exprs: Vec<Expr>, ordinality: bool, alias: Option<Alias>, span: Span },
-    Join { left: Box<TableRef>, right: Box<TableRef>, kind: JoinKind, condition: JoinCondition, span: Span },
+    Join { left: Box<TableRef>, right: Box<TableRef>, kind: JoinKind, condition: JoinCondition },
 }
 
 #[derive(Debug, Clone)]
@@ -304,10 +342,8 @@ pub(crate) struct TableBody {
 #[derive(Debug, Clone)]
 pub(crate) struct CreateTable {
     pub(crate) name: ObjectName,
-    pub(crate) temporary: bool,
     pub(crate) if_not_exists: bool,
     pub(crate) body: TableBody,
-    pub(crate) comment: Option<String>,
     pub(crate) partitioned_by: Vec<Ident>,
     pub(crate) options: Vec<(String, String)>,
     pub(crate) like: Option<LikeClause>,
@@ -352,13 +388,13 @@ pub(crate) enum ShowKind {
 pub(crate) enum Statement {
     Query(Query),
     Insert(Insert),
-    StatementSet(Vec<Insert>),
+    InsertSet(Vec<Insert>),
     CreateTable(Box<CreateTable>),
-    CreateView { name: ObjectName, temporary: bool, if_not_exists: bool, columns: Vec<Ident>, query: Query, text: String },
+    CreateView { name: ObjectName, if_not_exists: bool, columns: Vec<Ident>, query: Query, text: String },
     CreateDatabase { name: ObjectName, if_not_exists: bool },
     CreateCatalog { name: Ident, if_not_exists: bool, options: Vec<(String, String)> },
     CreateFunction { name: ObjectName, span: Span },
-    Drop { kind: ObjectKind, name: ObjectName, if_exists: bool, temporary: bool, cascade: bool },
+    Drop { kind: ObjectKind, name: ObjectName, if_exists: bool, cascade: bool },
     AlterTable { name: ObjectName, if_exists: bool, change: AlterTable },
     AlterView { name: ObjectName, rename: Option<Ident>, query: Option<(Query, String)> },
     Describe { name: ObjectName },

@@ -2,7 +2,8 @@
 
 use super::Parser;
 use super::ast::{
-    AlterTable, ColumnDef, ColumnKind, CreateTable, Ident, LikeClause, ObjectKind, Query, Statement, TableBody,
+    AlterTable, ColumnDef, ColumnKind, CreateTable, Ident, LikeClause, ObjectKind, Query, Statement,
+    TableBody,
 };
 use super::span::{SqlError, SqlResult};
 
@@ -13,10 +14,11 @@ impl Parser<'_> {
         if self.are_words(&["OR", "REPLACE"]) {
             return Err(SqlError::at(self.span(), "CREATE OR REPLACE is not supported").hint("drop it first"));
         }
-        let temporary = self.take_word("TEMPORARY");
+        // All definitions last as long as the session.
+        self.take_word("TEMPORARY");
         self.take_word("SYSTEM");
         if self.take_word("TABLE") {
-            return self.create_table(temporary);
+            return self.create_table();
         }
         if self.take_word("VIEW") {
             let if_not_exists = self.take_words(&["IF", "NOT", "EXISTS"]);
@@ -37,7 +39,7 @@ impl Parser<'_> {
             }
             self.expect_word("AS")?;
             let (query, text) = self.query_and_text()?;
-            return Ok(Statement::CreateView { name, temporary, if_not_exists, columns, query, text });
+            return Ok(Statement::CreateView { name, if_not_exists, columns, query, text });
         }
         if self.take_word("DATABASE") {
             let if_not_exists = self.take_words(&["IF", "NOT", "EXISTS"]);
@@ -78,11 +80,13 @@ impl Parser<'_> {
         Ok((query, text))
     }
 
-    fn create_table(&mut self, temporary: bool) -> SqlResult<Statement> {
+    fn create_table(&mut self) -> SqlResult<Statement> {
         let if_not_exists = self.take_words(&["IF", "NOT", "EXISTS"]);
         let name = self.object_name("a table")?;
         let body = if self.is_symbol("(") { self.table_body()? } else { TableBody::default() };
-        let comment = if self.take_word("COMMENT") { Some(self.text_literal("a comment")?) } else { None };
+        if self.take_word("COMMENT") {
+            self.text_literal("a comment")?;
+        }
         if self.is_word("DISTRIBUTED") {
             return Err(SqlError::at(self.span(), "DISTRIBUTED is not supported"));
         }
@@ -94,8 +98,7 @@ impl Parser<'_> {
         let options = if self.take_word("WITH") { self.options()? } else { Vec::new() };
         let like = if self.take_word("LIKE") { Some(self.like_clause()?) } else { None };
         let source = if self.take_word("AS") { Some(self.query()?) } else { None };
-        let table =
-            CreateTable { name, temporary, if_not_exists, body, comment, partitioned_by, options, like, source };
+        let table = CreateTable { name, if_not_exists, body, partitioned_by, options, like, source };
         Ok(Statement::CreateTable(Box::new(table)))
     }
 
@@ -158,7 +161,8 @@ impl Parser<'_> {
         }
         if self.are_words(&["PRIMARY", "KEY"]) || self.is_word("UNIQUE") {
             if self.is_word("UNIQUE") {
-                return Err(SqlError::at(self.span(), "UNIQUE is not supported").hint("use PRIMARY KEY … NOT ENFORCED"));
+                return Err(SqlError::at(self.span(), "UNIQUE is not supported")
+                    .hint("use PRIMARY KEY … NOT ENFORCED"));
             }
             self.expect_words(&["PRIMARY", "KEY"])?;
             body.primary_key = Some(self.parenthesised(|parser| parser.any_ident("a column"))?);
@@ -177,7 +181,9 @@ impl Parser<'_> {
         if self.take_words(&["NOT", "ENFORCED"]) {
             return Ok(());
         }
-        Err(self.unexpected("`NOT ENFORCED`").hint("a primary key is a promise of whoever writes the data; it is never enforced"))
+        Err(self
+            .unexpected("`NOT ENFORCED`")
+            .hint("a primary key is a promise of whoever writes the data; it is never enforced"))
     }
 
     fn column(&mut self) -> SqlResult<ColumnDef> {
@@ -188,7 +194,8 @@ impl Parser<'_> {
         } else {
             let data_type = self.data_type()?;
             if self.take_word("METADATA") {
-                let key = if self.take_word("FROM") { Some(self.text_literal("a key in quotes")?) } else { None };
+                let key =
+                    if self.take_word("FROM") { Some(self.text_literal("a key in quotes")?) } else { None };
                 ColumnKind::Metadata { data_type, key, is_virtual: self.take_word("VIRTUAL") }
             } else {
                 if self.take_words(&["PRIMARY", "KEY"]) {
@@ -200,7 +207,10 @@ impl Parser<'_> {
         };
         let comment = if self.take_word("COMMENT") { Some(self.text_literal("a comment")?) } else { None };
         if self.take_word("FIRST") {
-            return Err(SqlError::at(self.last_span(), "a place for a column (FIRST, AFTER) is not supported"));
+            return Err(SqlError::at(
+                self.last_span(),
+                "a place for a column (FIRST, AFTER) is not supported",
+            ));
         }
         if self.is_word("AFTER") {
             return Err(SqlError::at(self.span(), "a place for a column (FIRST, AFTER) is not supported"));
@@ -210,7 +220,7 @@ impl Parser<'_> {
 
     pub(super) fn drop(&mut self) -> SqlResult<Statement> {
         self.expect_word("DROP")?;
-        let temporary = self.take_word("TEMPORARY");
+        self.take_word("TEMPORARY");
         self.take_word("SYSTEM");
         let kind = self.object_kind()?;
         let if_exists = self.take_words(&["IF", "EXISTS"]);
@@ -219,7 +229,7 @@ impl Parser<'_> {
         if !cascade {
             self.take_word("RESTRICT");
         }
-        Ok(Statement::Drop { kind, name, if_exists, temporary, cascade })
+        Ok(Statement::Drop { kind, name, if_exists, cascade })
     }
 
     fn object_kind(&mut self) -> SqlResult<ObjectKind> {
@@ -270,7 +280,9 @@ impl Parser<'_> {
             return Ok(AlterTable::SetOptions(self.options()?));
         }
         if self.take_word("RESET") {
-            return Ok(AlterTable::ResetOptions(self.parenthesised(|parser| parser.text_literal("an option"))?));
+            return Ok(AlterTable::ResetOptions(
+                self.parenthesised(|parser| parser.text_literal("an option"))?,
+            ));
         }
         if self.take_word("ADD") {
             return self.elements().map(AlterTable::Add);

@@ -2,7 +2,8 @@
 
 use super::Parser;
 use super::ast::{
-    BinaryOp, Bound, Call, Expr, ExprKind, Frame, Ident, IsTest, Literal, OrderItem, Over, TableArgument, UnaryOp, WindowSpec,
+    BinaryOp, Bound, Call, Expr, ExprKind, Frame, Ident, IsTest, Literal, OrderItem, Over, TableArgument,
+    UnaryOp, WindowSpec,
 };
 use super::lexer::TokenKind;
 use super::span::{Span, SqlError, SqlResult};
@@ -117,7 +118,9 @@ impl Parser<'_> {
         } else {
             let ahead = usize::from(self.is_word("NOT"));
             let known = ["BETWEEN", "IN", "LIKE", "SIMILAR"];
-            let Some(which) = known.into_iter().find(|word| self.is_word_at(ahead, word)) else { return Ok(None) };
+            let Some(which) = known.into_iter().find(|word| self.is_word_at(ahead, word)) else {
+                return Ok(None);
+            };
             let negated = self.take_word("NOT");
             self.advance();
             match which {
@@ -328,9 +331,9 @@ impl Parser<'_> {
             "ARRAY" if followed_by_paren => {
                 self.advance();
                 self.expect_symbol("(")?;
-                let query = self.query()?;
+                self.query()?;
                 self.expect_symbol(")")?;
-                ExprKind::ArrayQuery(Box::new(query))
+                ExprKind::ArrayQuery
             }
             "MAP" if self.is_symbol_at(1, "[") => {
                 self.advance();
@@ -341,10 +344,13 @@ impl Parser<'_> {
                 ExprKind::Descriptor(self.parenthesised(|parser| parser.any_ident("a column"))?)
             }
             "TABLE" => ExprKind::Table(self.table_argument()?),
-            "EXTRACT" | "TRIM" | "POSITION" | "SUBSTRING" | "OVERLAY" | "CEIL" | "CEILING" | "FLOOR" if followed_by_paren => {
+            "EXTRACT" | "TRIM" | "POSITION" | "SUBSTRING" | "OVERLAY" | "CEIL" | "CEILING" | "FLOOR"
+                if followed_by_paren =>
+            {
                 return self.special_call(word).map(Some);
             }
-            "JSON_VALUE" | "JSON_QUERY" | "JSON_EXISTS" | "JSON_OBJECT" | "JSON_ARRAY" | "JSON_OBJECTAGG" | "JSON_ARRAYAGG"
+            "JSON_VALUE" | "JSON_QUERY" | "JSON_EXISTS" | "JSON_OBJECT" | "JSON_ARRAY" | "JSON_OBJECTAGG"
+            | "JSON_ARRAYAGG"
                 if followed_by_paren =>
             {
                 return self.json_call(word).map(Some);
@@ -352,7 +358,9 @@ impl Parser<'_> {
             "TIMESTAMPDIFF" | "TIMESTAMPADD" if followed_by_paren => {
                 return self.timestamp_call(word).map(Some);
             }
-            "CURRENT_DATE" | "CURRENT_TIME" | "CURRENT_TIMESTAMP" | "LOCALTIME" | "LOCALTIMESTAMP" if !followed_by_paren => {
+            "CURRENT_DATE" | "CURRENT_TIME" | "CURRENT_TIMESTAMP" | "LOCALTIME" | "LOCALTIMESTAMP"
+                if !followed_by_paren =>
+            {
                 let name = self.any_ident("a function")?;
                 ExprKind::Call(Call::plain(name, Vec::new()))
             }
@@ -413,8 +421,9 @@ impl Parser<'_> {
             _ => self.text_literal("the interval's length in quotes")?,
         };
         let (first, second) = self.interval_units()?;
-        let interval = Interval::parse(&text, first, second)
-            .ok_or_else(|| SqlError::at(start.to(self.last_span()), format!("'{text}' is no such interval")))?;
+        let interval = Interval::parse(&text, first, second).ok_or_else(|| {
+            SqlError::at(start.to(self.last_span()), format!("'{text}' is no such interval"))
+        })?;
         let interval = if negative { interval.negated() } else { interval };
         Ok(ExprKind::Literal(Literal::Interval(interval)))
     }
@@ -428,7 +437,9 @@ impl Parser<'_> {
 
     fn interval_unit(&mut self) -> SqlResult<TimeUnit> {
         let unit = match self.peek() {
-            TokenKind::Word(word, false) => TimeUnit::parse(word).ok_or_else(|| self.unexpected("a unit of time"))?,
+            TokenKind::Word(word, false) => {
+                TimeUnit::parse(word).ok_or_else(|| self.unexpected("a unit of time"))?
+            }
             _ => return Err(self.unexpected("a unit of time")),
         };
         self.advance();
@@ -454,8 +465,10 @@ impl Parser<'_> {
             let name = self.object_name("a table")?;
             super::query::query_of_table(name)
         };
-        let partition_by = if self.take_words(&["PARTITION", "BY"]) { self.columns_of_partition()? } else { Vec::new() };
-        let order_by = if self.take_words(&["ORDER", "BY"]) { self.list(Parser::order_item)? } else { Vec::new() };
+        let partition_by =
+            if self.take_words(&["PARTITION", "BY"]) { self.columns_of_partition()? } else { Vec::new() };
+        let order_by =
+            if self.take_words(&["ORDER", "BY"]) { self.list(Parser::order_item)? } else { Vec::new() };
         Ok(TableArgument { query: Box::new(query), partition_by, order_by })
     }
 
@@ -483,7 +496,8 @@ impl Parser<'_> {
     fn name_or_call(&mut self) -> SqlResult<Expr> {
         let start = self.span();
         let is_name_for_any_word = self.is_symbol_at(1, "(");
-        let mut parts = vec![if is_name_for_any_word { self.any_ident("a name")? } else { self.ident("an expression")? }];
+        let mut parts =
+            vec![if is_name_for_any_word { self.any_ident("a name")? } else { self.ident("an expression")? }];
         while self.is_symbol(".") && matches!(self.peek_at(1), TokenKind::Word(..)) {
             self.advance();
             parts.push(self.any_ident("a name")?);
@@ -565,10 +579,15 @@ impl Parser<'_> {
     pub(super) fn window_spec(&mut self) -> SqlResult<WindowSpec> {
         let start = self.span();
         self.expect_symbol("(")?;
-        let begins = self.is_word("PARTITION") || self.is_word("ORDER") || self.is_word("ROWS") || self.is_word("RANGE");
+        let begins = self.is_word("PARTITION")
+            || self.is_word("ORDER")
+            || self.is_word("ROWS")
+            || self.is_word("RANGE");
         let base = if begins || self.is_symbol(")") { None } else { Some(self.ident("a window's name")?) };
-        let partition_by = if self.take_words(&["PARTITION", "BY"]) { self.list(Parser::expr)? } else { Vec::new() };
-        let order_by = if self.take_words(&["ORDER", "BY"]) { self.list(Parser::order_item)? } else { Vec::new() };
+        let partition_by =
+            if self.take_words(&["PARTITION", "BY"]) { self.list(Parser::expr)? } else { Vec::new() };
+        let order_by =
+            if self.take_words(&["ORDER", "BY"]) { self.list(Parser::order_item)? } else { Vec::new() };
         let frame = if self.is_word("ROWS") || self.is_word("RANGE") { Some(self.frame()?) } else { None };
         self.expect_symbol(")")?;
         Ok(WindowSpec { base, partition_by, order_by, frame, span: start.to(self.last_span()) })
@@ -604,21 +623,6 @@ impl Parser<'_> {
         } else {
             self.expect_word("FOLLOWING")?;
             Ok(Bound::Following(distance))
-        }
-    }
-}
-
-impl Default for Call {
-    fn default() -> Self {
-        Call {
-            name: Vec::new(),
-            args: Vec::new(),
-            star: false,
-            distinct: false,
-            order_by: Vec::new(),
-            filter: None,
-            ignore_nulls: None,
-            over: None,
         }
     }
 }

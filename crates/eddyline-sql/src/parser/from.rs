@@ -24,8 +24,7 @@ impl Parser<'_> {
                 } else {
                     return Err(parser.unexpected("`ON` or `USING`"));
                 };
-                let span = parser.last_span();
-                left = TableRef::Join { left: Box::new(left), right: Box::new(right), kind, condition, span };
+                left = TableRef::Join { left: Box::new(left), right: Box::new(right), kind, condition };
             }
             Ok(left)
         })
@@ -82,7 +81,7 @@ impl Parser<'_> {
             }
             let call = self.table_function()?;
             self.expect_symbol(")")?;
-            return self.function(call, lateral, start);
+            return self.function(call, start);
         }
         if self.take_word("UNNEST") {
             let exprs = self.parenthesised(Parser::expr)?;
@@ -117,7 +116,7 @@ impl Parser<'_> {
         let name = self.object_name("a table")?;
         if self.is_symbol("(") {
             let call = self.call_of_tables(name)?;
-            return self.function(call, lateral, start);
+            return self.function(call, start);
         }
         let hints = self.hints()?;
         let system_time = if self.take_words(&["FOR", "SYSTEM_TIME", "AS", "OF"]) {
@@ -134,9 +133,9 @@ impl Parser<'_> {
         self.behind_table(TableRef::Table { name, hints, system_time, alias })
     }
 
-    fn function(&mut self, call: Call, lateral: bool, start: super::span::Span) -> SqlResult<TableRef> {
+    fn function(&mut self, call: Call, start: super::span::Span) -> SqlResult<TableRef> {
         let alias = self.alias()?;
-        Ok(TableRef::Function { call, lateral, alias, span: start.to(self.last_span()) })
+        Ok(TableRef::Function { call, alias, span: start.to(self.last_span()) })
     }
 
     /// Clauses that may follow a table and are not supported.
@@ -171,7 +170,11 @@ impl Parser<'_> {
         } else {
             return Ok(None);
         };
-        let columns = if self.is_symbol("(") { self.parenthesised(|parser| parser.any_ident("a column"))? } else { Vec::new() };
+        let columns = if self.is_symbol("(") {
+            self.parenthesised(|parser| parser.any_ident("a column"))?
+        } else {
+            Vec::new()
+        };
         Ok(Some(Alias { name, columns }))
     }
 }
@@ -182,7 +185,8 @@ fn into_table(argument: &mut Expr) {
         ExprKind::Named(_, value) => into_table(value),
         ExprKind::Scalar(query) => {
             let query = query.clone();
-            *argument.kind = ExprKind::Table(TableArgument { query, partition_by: Vec::new(), order_by: Vec::new() });
+            *argument.kind =
+                ExprKind::Table(TableArgument { query, partition_by: Vec::new(), order_by: Vec::new() });
         }
         _ => {}
     }

@@ -27,8 +27,8 @@ pub(crate) struct Token {
 
 /// Longer symbols first.
 const SYMBOLS: [&str; 31] = [
-    "<=>", "=>", "<=", ">=", "<>", "!=", "||", "->", "{-", "-}", "(", ")", "[", "]", "{", "}", ",", ";", ".", "+", "-", "*",
-    "/", "%", "=", "<", ">", "?", ":", "^", "$",
+    "<=>", "=>", "<=", ">=", "<>", "!=", "||", "->", "{-", "-}", "(", ")", "[", "]", "{", "}", ",", ";", ".",
+    "+", "-", "*", "/", "%", "=", "<", ">", "?", ":", "^", "$",
 ];
 
 struct Lexer<'a> {
@@ -71,7 +71,10 @@ impl Lexer<'_> {
                 match rest.find("*/") {
                     Some(end) => self.at += end + 2,
                     None => {
-                        return Err(SqlError::at(Span::new(start, start + 2), "this comment is never closed"));
+                        return Err(SqlError::at(
+                            Span::new(start, start + 2),
+                            "this comment is never closed",
+                        ));
                     }
                 }
             } else {
@@ -184,7 +187,12 @@ impl Lexer<'_> {
             let code = rest.get(skip..skip + digits).and_then(|digits| u32::from_str_radix(digits, 16).ok());
             match code.and_then(char::from_u32) {
                 Some(c) => text.push(c),
-                None => return Err(SqlError::at(Span::new(start, start + 1), "`\\` is followed by four hexadecimal digits")),
+                None => {
+                    return Err(SqlError::at(
+                        Span::new(start, start + 1),
+                        "`\\` is followed by four hexadecimal digits",
+                    ));
+                }
             }
             rest = &rest[skip + digits..];
         }

@@ -9,8 +9,8 @@ mod expr;
 mod from;
 mod lexer;
 mod query;
-mod special;
 pub(crate) mod span;
+mod special;
 mod statement;
 #[cfg(test)]
 mod tests;
@@ -64,7 +64,9 @@ pub(crate) fn is_complete(text: &str) -> bool {
             for token in &tokens {
                 match &token.kind {
                     TokenKind::Word(word, false) if word.eq_ignore_ascii_case("BEGIN") => depth += 1,
-                    TokenKind::Word(word, false) if word.eq_ignore_ascii_case("END") => depth = depth.saturating_sub(1),
+                    TokenKind::Word(word, false) if word.eq_ignore_ascii_case("END") => {
+                        depth = depth.saturating_sub(1)
+                    }
                     _ => {}
                 }
             }
@@ -289,12 +291,77 @@ impl<'a> Parser<'a> {
 
 /// Words that begin or go on with a clause, and so cannot be names without quotes.
 const RESERVED: [&str; 71] = [
-    "ALL", "AND", "ANY", "ARRAY", "AS", "BETWEEN", "BY", "CASE", "CAST", "CREATE", "CROSS", "DATE", "DELETE", "DISTINCT", "DROP",
-    "ELSE", "END", "EXCEPT", "EXISTS", "FALSE", "FETCH", "FOR", "FROM", "FULL", "GROUP", "GROUPING", "HAVING", "IN", "INNER",
-    "INSERT", "INTERSECT", "INTERVAL", "INTO", "IS", "JOIN", "LATERAL", "LEFT", "LIKE", "LIMIT", "MATCH_RECOGNIZE", "MINUS",
-    "NATURAL", "NOT", "NULL", "OFFSET", "ON", "OR", "ORDER", "OUTER", "OVER", "PARTITION", "PRIMARY", "QUALIFY", "RIGHT",
-    "SELECT", "SET", "SOME", "TABLE", "TABLESAMPLE", "THEN", "TO", "TRUE", "UNION", "UNNEST", "USING", "VALUES", "WHEN",
-    "WHERE", "WINDOW", "WITH", "WITHIN",
+    "ALL",
+    "AND",
+    "ANY",
+    "ARRAY",
+    "AS",
+    "BETWEEN",
+    "BY",
+    "CASE",
+    "CAST",
+    "CREATE",
+    "CROSS",
+    "DATE",
+    "DELETE",
+    "DISTINCT",
+    "DROP",
+    "ELSE",
+    "END",
+    "EXCEPT",
+    "EXISTS",
+    "FALSE",
+    "FETCH",
+    "FOR",
+    "FROM",
+    "FULL",
+    "GROUP",
+    "GROUPING",
+    "HAVING",
+    "IN",
+    "INNER",
+    "INSERT",
+    "INTERSECT",
+    "INTERVAL",
+    "INTO",
+    "IS",
+    "JOIN",
+    "LATERAL",
+    "LEFT",
+    "LIKE",
+    "LIMIT",
+    "MATCH_RECOGNIZE",
+    "MINUS",
+    "NATURAL",
+    "NOT",
+    "NULL",
+    "OFFSET",
+    "ON",
+    "OR",
+    "ORDER",
+    "OUTER",
+    "OVER",
+    "PARTITION",
+    "PRIMARY",
+    "QUALIFY",
+    "RIGHT",
+    "SELECT",
+    "SET",
+    "SOME",
+    "TABLE",
+    "TABLESAMPLE",
+    "THEN",
+    "TO",
+    "TRUE",
+    "UNION",
+    "UNNEST",
+    "USING",
+    "VALUES",
+    "WHEN",
+    "WHERE",
+    "WINDOW",
+    "WITH",
+    "WITHIN",
 ];
 
 fn is_reserved(word: &str) -> bool {

@@ -2,7 +2,8 @@
 
 use super::Parser;
 use super::ast::{
-    Cte, Expr, ExprKind, GroupItem, Hint, Ident, ObjectName, Query, Select, SelectItem, SetExpr, SetOp, TableRef,
+    Cte, Expr, ExprKind, GroupItem, Hint, Ident, ObjectName, Query, Select, SelectItem, SetExpr, SetOp,
+    TableRef,
 };
 use super::expr::expr;
 use super::lexer::TokenKind;
@@ -43,7 +44,8 @@ impl Parser<'_> {
                     self.expect_word("NEXT")?;
                 }
                 let one = || expr(ExprKind::Literal(super::ast::Literal::Number("1".into())), start);
-                query.limit = Some(if self.is_word("ROW") || self.is_word("ROWS") { one() } else { self.expr()? });
+                query.limit =
+                    Some(if self.is_word("ROW") || self.is_word("ROWS") { one() } else { self.expr()? });
                 if !self.take_word("ROWS") {
                     self.expect_word("ROW")?;
                 }
@@ -58,7 +60,11 @@ impl Parser<'_> {
 
     fn cte(&mut self) -> SqlResult<Cte> {
         let name = self.ident("a name for the query")?;
-        let columns = if self.is_symbol("(") { self.parenthesised(|parser| parser.ident("a column"))? } else { Vec::new() };
+        let columns = if self.is_symbol("(") {
+            self.parenthesised(|parser| parser.ident("a column"))?
+        } else {
+            Vec::new()
+        };
         self.expect_word("AS")?;
         self.expect_symbol("(")?;
         let query = self.query()?;
@@ -126,7 +132,8 @@ impl Parser<'_> {
             self.take_word("ALL");
         }
         let items = self.list(Parser::select_item)?;
-        let from: Vec<TableRef> = if self.take_word("FROM") { self.list(Parser::table_ref)? } else { Vec::new() };
+        let from: Vec<TableRef> =
+            if self.take_word("FROM") { self.list(Parser::table_ref)? } else { Vec::new() };
         let filter = if self.take_word("WHERE") { Some(self.expr()?) } else { None };
         let group_by = if self.take_words(&["GROUP", "BY"]) {
             self.take_word("DISTINCT");
@@ -182,7 +189,8 @@ impl Parser<'_> {
         match self.peek() {
             TokenKind::Word(_, true) => true,
             TokenKind::Word(word, false) => {
-                !super::is_reserved(word) && !(word.eq_ignore_ascii_case("WINDOW") && self.is_word_at(2, "AS"))
+                let begins_windows = word.eq_ignore_ascii_case("WINDOW") && self.is_word_at(2, "AS");
+                !begins_windows && !super::is_reserved(word)
             }
             _ => false,
         }

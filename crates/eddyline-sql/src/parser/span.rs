@@ -95,7 +95,8 @@ fn floor_boundary(text: &str, mut offset: usize) -> usize {
 /// The known name nearest to `name`, if it is near enough to be meant.
 pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = name.to_lowercase();
-    let distances = known.into_iter().map(|other| (strsim::damerau_levenshtein(&lower, &other.to_lowercase()), other));
+    let distances =
+        known.into_iter().map(|other| (strsim::damerau_levenshtein(&lower, &other.to_lowercase()), other));
     let (distance, best) = distances.min_by_key(|(distance, _)| *distance)?;
     (distance <= (name.chars().count() / 3).max(1)).then_some(best)
 }

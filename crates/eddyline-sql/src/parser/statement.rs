@@ -52,7 +52,10 @@ impl Parser<'_> {
                 Ok(Statement::Reset(Some(self.option_key()?)))
             }
             "EXPLAIN" => self.explain(),
-            _ => Err(SqlError::at(self.span(), format!("`{word}` does not begin a statement that is supported"))),
+            _ => Err(SqlError::at(
+                self.span(),
+                format!("`{word}` does not begin a statement that is supported"),
+            )),
         }
     }
 
@@ -93,7 +96,7 @@ impl Parser<'_> {
         loop {
             while self.take_symbol(";") {}
             if self.take_word("END") {
-                return Ok(Statement::StatementSet(inserts));
+                return Ok(Statement::InsertSet(inserts));
             }
             inserts.push(self.insert()?);
             if !self.is_symbol(";") && !self.is_word("END") {

@@ -9,17 +9,12 @@ fn parses(text: &str) {
 
 #[test]
 fn flinks_forms_are_understood() {
-    let cases = include_str!("parse_cases.txt");
-    let mut failed = Vec::new();
-    for case in cases.split("\n@@ ").filter(|case| !case.trim().is_empty()) {
-        let (name, text) = case.split_once('\n').unwrap();
-        let refused = name.contains("must be rejected");
-        if parse_script(text).is_ok() == refused {
-            let error = parse_script(text).err().map(|error| error.into_error(text).report());
-            failed.push(format!("{name}: {}", error.unwrap_or_default()));
-        }
+    include_str!("parse_cases.txt").lines().for_each(parses);
+    for refused in
+        ["SELECT \"a\" FROM t", "SELECT 1 2", "CREATE TABLE t (a INT, PRIMARY KEY (a))", "SELECT FROM"]
+    {
+        assert!(parse_script(refused).is_err(), "{refused}");
     }
-    assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
 
 #[test]

@@ -70,7 +70,10 @@ impl Parser<'_> {
             }
             self.expect_symbol(")")?;
             if precision == 0 || precision > 38 || scale > precision {
-                return Err(SqlError::at(span, "a decimal has a precision between 1 and 38 and a scale between 0 and it"));
+                return Err(SqlError::at(
+                    span,
+                    "a decimal has a precision between 1 and 38 and a scale between 0 and it",
+                ));
             }
         }
         Ok(TypeKind::Decimal(precision as u8, scale as u8))
@@ -129,7 +132,8 @@ impl Parser<'_> {
                 if self.take_words(&["WITH", "LOCAL", "TIME", "ZONE"]) {
                     TypeKind::TimestampLtz(precision)
                 } else if self.are_words(&["WITH", "TIME", "ZONE"]) {
-                    return Err(self.unexpected("another type: TIMESTAMP WITH TIME ZONE does not exist")
+                    return Err(self
+                        .unexpected("another type: TIMESTAMP WITH TIME ZONE does not exist")
                         .hint("use TIMESTAMP_LTZ"));
                 } else {
                     self.take_words(&["WITHOUT", "TIME", "ZONE"]);
@@ -178,13 +182,16 @@ impl Parser<'_> {
                 (TokenKind::Word(_, true), _) => true,
                 (TokenKind::Word(word, false), TokenKind::Word(next, _)) => {
                     // `ROW<INT NOT NULL>` has a type, `ROW<a INT>` a name first.
-                    !(next.eq_ignore_ascii_case("NOT") || next.eq_ignore_ascii_case("NULL"))
-                        && !(is_reserved(word) && !word.eq_ignore_ascii_case("DATE"))
-                        && !(word.eq_ignore_ascii_case("DOUBLE") && next.eq_ignore_ascii_case("PRECISION"))
+                    let is = |text: &str, keyword: &str| text.eq_ignore_ascii_case(keyword);
+                    let ends_type = is(next, "NOT") || is(next, "NULL");
+                    let is_double = is(word, "DOUBLE") && is(next, "PRECISION");
+                    let can_be_name = !is_reserved(word) || is(word, "DATE");
+                    can_be_name && !ends_type && !is_double
                 }
                 _ => false,
             };
-            let name = if is_named { self.any_ident("a field's name")?.name } else { format!("f{}", fields.len()) };
+            let name =
+                if is_named { self.any_ident("a field's name")?.name } else { format!("f{}", fields.len()) };
             let data_type = self.data_type()?;
             if let TokenKind::Text(_) = self.peek() {
                 self.advance();

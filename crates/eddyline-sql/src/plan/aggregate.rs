@@ -95,7 +95,12 @@ impl AggregateFunction {
 
     /// The type of its result over arguments of `types`, or what it takes instead. `grouped` says that no group is
     /// without rows.
-    pub(crate) fn result(self, types: &[SqlType], grouped: bool, has_filter: bool) -> Result<SqlType, String> {
+    pub(crate) fn result(
+        self,
+        types: &[SqlType],
+        grouped: bool,
+        has_filter: bool,
+    ) -> Result<SqlType, String> {
         use AggregateFunction::*;
         let count = types.len();
         let expect = |wanted: std::ops::RangeInclusive<usize>| {
@@ -151,7 +156,8 @@ impl AggregateFunction {
             }
             ListAgg => {
                 expect(1..=2)?;
-                if types.iter().any(|data_type| !data_type.kind.is_text() && data_type.kind != TypeKind::Null) {
+                if types.iter().any(|data_type| !data_type.kind.is_text() && data_type.kind != TypeKind::Null)
+                {
                     return Err("takes text".into());
                 }
                 Ok(TypeKind::STRING.nullable())

@@ -27,19 +27,33 @@ impl ChangelogMode {
 }
 
 /// The mode of `rel`; `is_changelog` tells of a table whether its rows are changes. Bounded queries give final results.
-pub(crate) fn changelog_mode(rel: &Rel, batch: bool, is_changelog: &dyn Fn(&TableDef) -> bool) -> ChangelogMode {
-    let inputs = || rel.inputs().into_iter().any(|input| changelog_mode(input, batch, is_changelog).is_updating());
+pub(crate) fn changelog_mode(
+    rel: &Rel,
+    batch: bool,
+    is_changelog: &dyn Fn(&TableDef) -> bool,
+) -> ChangelogMode {
+    let inputs =
+        || rel.inputs().into_iter().any(|input| changelog_mode(input, batch, is_changelog).is_updating());
     let updating = match &*rel.op {
         Op::Scan { table, .. } => is_changelog(table),
         Op::Values { .. } => false,
         Op::Aggregate { window, .. } => window.is_none() && !batch,
         Op::Rank { window, .. } => window.is_none() && !batch,
         Op::Over { .. } => !batch && (inputs() || !super::is_time_ordered(rel)),
-        Op::Join { kind, .. } => !batch && (inputs() || (*kind != JoinKind::Inner && *kind != JoinKind::Semi && !super::is_window_join(rel))),
+        Op::Join { kind, .. } => {
+            !batch
+                && (inputs()
+                    || (*kind != JoinKind::Inner && *kind != JoinKind::Semi && !super::is_window_join(rel)))
+        }
         Op::Limit { order, .. } => !batch && (!order.is_empty() || inputs()),
-        Op::SetOp { .. } => !batch,
+        Op::Set { .. } => !batch,
         Op::Sort { .. } => !batch && inputs(),
-        Op::Project { .. } | Op::Filter { .. } | Op::Window { .. } | Op::Union { .. } | Op::Unnest { .. } | Op::Expand { .. } => inputs(),
+        Op::Project { .. }
+        | Op::Filter { .. }
+        | Op::Window { .. }
+        | Op::Union { .. }
+        | Op::Unnest { .. }
+        | Op::Expand { .. } => inputs(),
     };
     if updating { ChangelogMode::Retract } else { ChangelogMode::Append }
 }

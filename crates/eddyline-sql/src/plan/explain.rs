@@ -13,7 +13,13 @@ pub(crate) fn explain(rel: &Rel, batch: bool, modes: Option<&dyn Fn(&TableDef) -
     text
 }
 
-fn write_rel(rel: &Rel, batch: bool, modes: Option<&dyn Fn(&TableDef) -> bool>, depth: usize, out: &mut String) {
+fn write_rel(
+    rel: &Rel,
+    batch: bool,
+    modes: Option<&dyn Fn(&TableDef) -> bool>,
+    depth: usize,
+    out: &mut String,
+) {
     let indent = if depth == 0 { String::new() } else { format!("{}+- ", "   ".repeat(depth - 1)) };
     let mode = modes.map(|is_changelog| changelog_mode(rel, batch, is_changelog).symbols());
     let mode = mode.map(|mode| format!(", changelogMode={mode}")).unwrap_or_default();
@@ -38,7 +44,8 @@ fn orders(rel: &Rel, order: &[SortOrder]) -> String {
 fn describe(rel: &Rel) -> String {
     match &*rel.op {
         Op::Scan { table, watermark, .. } => {
-            let watermark = watermark.as_ref().map(|(column, _)| format!(", watermark=[{}]", rel.columns[*column].name));
+            let watermark =
+                watermark.as_ref().map(|(column, _)| format!(", watermark=[{}]", rel.columns[*column].name));
             format!("TableScan(table=[{}]{})", table.path.join("."), watermark.unwrap_or_default())
         }
         Op::Values { rows } => format!("Values(rows=[{}])", rows.len()),
@@ -51,9 +58,14 @@ fn describe(rel: &Rel) -> String {
         }
         Op::Filter { input, predicate } => format!("Calc(where=[{}])", expr_text(predicate, input)),
         Op::Join { kind, condition, .. } => {
-            let both = super::join_columns(&rel.inputs()[0].columns, &rel.inputs()[1].columns, super::JoinKind::Inner);
+            let both = super::join_columns(
+                &rel.inputs()[0].columns,
+                &rel.inputs()[1].columns,
+                super::JoinKind::Inner,
+            );
             let both = Rel::new(Op::Values { rows: Vec::new() }, both);
-            let condition = condition.as_ref().map_or("TRUE".to_owned(), |condition| expr_text(condition, &both));
+            let condition =
+                condition.as_ref().map_or("TRUE".to_owned(), |condition| expr_text(condition, &both));
             let name = if super::is_window_join(rel) { "WindowJoin" } else { "Join" };
             format!("{name}(joinType=[{kind:?}], where=[{condition}])")
         }
@@ -66,7 +78,9 @@ fn describe(rel: &Rel) -> String {
             let window = match kind {
                 WindowKind::Tumble { size, .. } => format!("TUMBLE(size=[{size} ms])"),
                 WindowKind::Hop { slide, size, .. } => format!("HOP(size=[{size} ms], slide=[{slide} ms])"),
-                WindowKind::Cumulate { step, size, .. } => format!("CUMULATE(max_size=[{size} ms], step=[{step} ms])"),
+                WindowKind::Cumulate { step, size, .. } => {
+                    format!("CUMULATE(max_size=[{size} ms], step=[{step} ms])")
+                }
                 WindowKind::Session { gap } => format!("SESSION(gap=[{gap} ms])"),
             };
             format!("WindowTableFunction(window=[{window}], time=[{}])", input.columns[*time].name)
@@ -93,7 +107,7 @@ fn describe(rel: &Rel) -> String {
             let fetch = fetch.map_or("all".to_owned(), |fetch| fetch.to_string());
             format!("Limit(orderBy=[{}], offset=[{offset}], fetch=[{fetch}])", orders(input, order))
         }
-        Op::SetOp { op, all, .. } => format!("{op:?}(all=[{all}])"),
+        Op::Set { op, all, .. } => format!("{op:?}(all=[{all}])"),
         Op::Union { .. } => "Union(all=[true])".to_owned(),
         Op::Unnest { input, expr, .. } => format!("Correlate(unnest=[{}])", expr_text(expr, input)),
         Op::Expand { projections, .. } => format!("Expand(projections=[{}])", projections.len()),
@@ -112,7 +126,8 @@ fn over_text(function: &OverFunction) -> String {
 fn call_text(call: &AggregateCall, input: &Rel) -> String {
     let distinct = if call.distinct { "DISTINCT " } else { "" };
     let args = if call.args.is_empty() { "*".to_owned() } else { names(input, &call.args) };
-    let filter = call.filter.map(|filter| format!(" FILTER {}", input.columns[filter].name)).unwrap_or_default();
+    let filter =
+        call.filter.map(|filter| format!(" FILTER {}", input.columns[filter].name)).unwrap_or_default();
     format!("{}({distinct}{args}){filter}", call.function.name())
 }
 
@@ -121,7 +136,9 @@ pub(crate) fn expr_text(expr: &Typed, input: &Rel) -> String {
     let text = |part: &Typed| expr_text(part, input);
     let list = |parts: &[Typed]| parts.iter().map(text).collect::<Vec<_>>().join(", ");
     match &*expr.node {
-        Node::Column(column) => input.columns.get(*column).map_or(format!("${column}"), |column| column.name.clone()),
+        Node::Column(column) => {
+            input.columns.get(*column).map_or(format!("${column}"), |column| column.name.clone())
+        }
         Node::Literal(value) => {
             let shown = text_format::value_to_text(value, &expr.data_type.kind, &jiff::tz::TimeZone::UTC);
             if expr.data_type.kind.is_text() && !value.is_null() { format!("'{shown}'") } else { shown }
@@ -138,10 +155,16 @@ pub(crate) fn expr_text(expr: &Typed, input: &Rel) -> String {
         Node::IsNull(a) => format!("({} IS NULL)", text(a)),
         Node::IsTruth(a, wanted) => format!("({} IS {})", text(a), if *wanted { "TRUE" } else { "FALSE" }),
         Node::Cast { expr: inner, is_try } => {
-            format!("{}({} AS {})", if *is_try { "TRY_CAST" } else { "CAST" }, text(inner), expr.data_type.kind)
+            format!(
+                "{}({} AS {})",
+                if *is_try { "TRY_CAST" } else { "CAST" },
+                text(inner),
+                expr.data_type.kind
+            )
         }
         Node::Case { branches, otherwise } => {
-            let whens = branches.iter().map(|(when, then)| format!("WHEN {} THEN {}", text(when), text(then)));
+            let whens =
+                branches.iter().map(|(when, then)| format!("WHEN {} THEN {}", text(when), text(then)));
             format!("CASE {} ELSE {} END", whens.collect::<Vec<_>>().join(" "), text(otherwise))
         }
         Node::Coalesce(parts) => format!("COALESCE({})", list(parts)),

@@ -3,10 +3,11 @@
 pub(crate) mod aggregate;
 mod changelog;
 mod explain;
+mod prune;
 mod rewrite;
 
 pub(crate) use aggregate::{AggregateCall, AggregateFunction};
-pub(crate) use changelog::{ChangelogMode, changelog_mode};
+pub(crate) use changelog::changelog_mode;
 pub(crate) use explain::explain;
 pub(crate) use rewrite::optimize;
 
@@ -148,19 +149,50 @@ pub(crate) struct Rel {
 
 #[derive(Debug, Clone)]
 pub(crate) enum Op {
-    /// A table's rows with computed columns and watermark: all columns of the table.
-    Scan { table: Arc<TableDef>, computed: Vec<Option<Typed>>, watermark: Option<(usize, Typed)> },
-    Values { rows: Vec<Vec<Value>> },
-    Project { input: Rel, exprs: Vec<Typed> },
-    Filter { input: Rel, predicate: Typed },
+    /// A table's rows with computed columns and watermark: all columns of the table; those not `needed` are NULL.
+    Scan {
+        table: Arc<TableDef>,
+        computed: Vec<Option<Typed>>,
+        watermark: Option<(usize, Typed)>,
+        needed: Vec<bool>,
+    },
+    Values {
+        rows: Vec<Vec<Value>>,
+    },
+    Project {
+        input: Rel,
+        exprs: Vec<Typed>,
+    },
+    Filter {
+        input: Rel,
+        predicate: Typed,
+    },
     /// The condition is over the columns of both sides.
-    Join { left: Rel, right: Rel, kind: JoinKind, condition: Option<Typed> },
+    Join {
+        left: Rel,
+        right: Rel,
+        kind: JoinKind,
+        condition: Option<Typed>,
+    },
     /// Keys, then calls. `window` are the places among the keys of the window's start and end.
-    Aggregate { input: Rel, keys: Vec<usize>, calls: Vec<AggregateCall>, window: Option<(usize, usize)> },
+    Aggregate {
+        input: Rel,
+        keys: Vec<usize>,
+        calls: Vec<AggregateCall>,
+        window: Option<(usize, usize)>,
+    },
     /// All columns and window_start, window_end, window_time. `time` is the column that decides.
-    Window { input: Rel, kind: WindowKind, time: usize, partition: Vec<usize> },
+    Window {
+        input: Rel,
+        kind: WindowKind,
+        time: usize,
+        partition: Vec<usize>,
+    },
     /// All columns and the calls of all groups.
-    Over { input: Rel, groups: Vec<OverGroup> },
+    Over {
+        input: Rel,
+        groups: Vec<OverGroup>,
+    },
     /// The rows of each partition whose rank is within the range; with the rank as a last column if `number`.
     Rank {
         input: Rel,
@@ -172,15 +204,38 @@ pub(crate) enum Op {
         number: bool,
         window: Option<(usize, usize)>,
     },
-    Sort { input: Rel, order: Vec<SortOrder> },
-    Limit { input: Rel, order: Vec<SortOrder>, offset: u64, fetch: Option<u64> },
-    SetOp { left: Rel, right: Rel, op: SetOperation, all: bool },
+    Sort {
+        input: Rel,
+        order: Vec<SortOrder>,
+    },
+    Limit {
+        input: Rel,
+        order: Vec<SortOrder>,
+        offset: u64,
+        fetch: Option<u64>,
+    },
+    Set {
+        left: Rel,
+        right: Rel,
+        op: SetOperation,
+        all: bool,
+    },
     /// UNION ALL
-    Union { inputs: Vec<Rel> },
+    Union {
+        inputs: Vec<Rel>,
+    },
     /// A row for each element of an array, map or multiset, behind the columns of the input.
-    Unnest { input: Rel, expr: Typed, outer: bool, ordinality: bool },
+    Unnest {
+        input: Rel,
+        expr: Typed,
+        outer: bool,
+        ordinality: bool,
+    },
     /// Each row once per projection.
-    Expand { input: Rel, projections: Vec<Vec<Typed>> },
+    Expand {
+        input: Rel,
+        projections: Vec<Vec<Typed>>,
+    },
 }
 
 impl Rel {
@@ -263,7 +318,7 @@ impl Rel {
             | Op::Limit { input, .. }
             | Op::Unnest { input, .. }
             | Op::Expand { input, .. } => vec![input],
-            Op::Join { left, right, .. } | Op::SetOp { left, right, .. } => vec![left, right],
+            Op::Join { left, right, .. } | Op::Set { left, right, .. } => vec![left, right],
             Op::Union { inputs } => inputs.iter().collect(),
         }
     }
@@ -281,7 +336,7 @@ impl Rel {
             | Op::Limit { input, .. }
             | Op::Unnest { input, .. }
             | Op::Expand { input, .. } => vec![input],
-            Op::Join { left, right, .. } | Op::SetOp { left, right, .. } => vec![left, right],
+            Op::Join { left, right, .. } | Op::Set { left, right, .. } => vec![left, right],
             Op::Union { inputs } => inputs.iter_mut().collect(),
         }
     }
@@ -314,7 +369,10 @@ pub(crate) fn window_join_keys(rel: &Rel) -> Option<((usize, usize), (usize, usi
     let Op::Join { left, right, condition, .. } = &*rel.op else { return None };
     let (pairs, _) = join_keys(condition.as_ref(), left.columns.len());
     let find = |bound: WindowBound| {
-        pairs.iter().copied().find(|(a, b)| left.columns[*a].window == Some(bound) && right.columns[*b].window == Some(bound))
+        pairs
+            .iter()
+            .copied()
+            .find(|(a, b)| left.columns[*a].window == Some(bound) && right.columns[*b].window == Some(bound))
     };
     let (start, end) = (find(WindowBound::Start)?, find(WindowBound::End)?);
     Some(((start.0, end.0), (start.1, end.1)))

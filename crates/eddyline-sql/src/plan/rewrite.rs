@@ -9,7 +9,7 @@ use crate::row::Value;
 
 /// The plan, rewritten until nothing moves any more.
 pub(crate) fn optimize(rel: Rel) -> Rel {
-    push_filters(ranks(rel))
+    super::prune::prune(push_filters(ranks(rel)))
 }
 
 /// Rebuilds `rel` with `change` applied to its inputs.
@@ -138,7 +138,8 @@ fn push(input: Rel, mut conjuncts: Vec<Typed>) -> Rel {
             push(input, all)
         }
         Op::Project { input, exprs } => {
-            let can_move = |conjunct: &Typed| conjunct.columns().iter().all(|column| exprs[*column].is_deterministic());
+            let can_move =
+                |conjunct: &Typed| conjunct.columns().iter().all(|column| exprs[*column].is_deterministic());
             let (down, stay): (Vec<_>, Vec<_>) = conjuncts.into_iter().partition(can_move);
             let down = down.into_iter().map(|conjunct| conjunct.over(&exprs)).collect();
             Rel::new(Op::Project { input: push(input, down), exprs }, columns).filter(Typed::and(stay))
@@ -153,23 +154,29 @@ fn push(input: Rel, mut conjuncts: Vec<Typed>) -> Rel {
         }
         Op::Aggregate { input, keys, calls, window } => {
             let on_keys = |conjunct: &Typed| {
-                !keys.is_empty() && !conjunct.columns().is_empty() && conjunct.columns().iter().all(|column| *column < keys.len())
+                !keys.is_empty()
+                    && !conjunct.columns().is_empty()
+                    && conjunct.columns().iter().all(|column| *column < keys.len())
             };
             let (down, stay): (Vec<_>, Vec<_>) = conjuncts.into_iter().partition(on_keys);
-            let down = down.into_iter().map(|conjunct| conjunct.with_columns(&|column| keys[column])).collect();
-            Rel::new(Op::Aggregate { input: push(input, down), keys, calls, window }, columns).filter(Typed::and(stay))
+            let down =
+                down.into_iter().map(|conjunct| conjunct.with_columns(&|column| keys[column])).collect();
+            Rel::new(Op::Aggregate { input: push(input, down), keys, calls, window }, columns)
+                .filter(Typed::and(stay))
         }
         Op::Window { input, kind, time, partition } if !matches!(kind, WindowKind::Session { .. }) => {
             let width = input.columns.len();
             let below = |conjunct: &Typed| conjunct.columns().iter().all(|column| *column < width);
             let (down, stay): (Vec<_>, Vec<_>) = conjuncts.into_iter().partition(below);
-            Rel::new(Op::Window { input: push(input, down), kind, time, partition }, columns).filter(Typed::and(stay))
+            Rel::new(Op::Window { input: push(input, down), kind, time, partition }, columns)
+                .filter(Typed::and(stay))
         }
         Op::Unnest { input, expr, outer, ordinality } => {
             let width = input.columns.len();
             let below = |conjunct: &Typed| conjunct.columns().iter().all(|column| *column < width);
             let (down, stay): (Vec<_>, Vec<_>) = conjuncts.into_iter().partition(below);
-            Rel::new(Op::Unnest { input: push(input, down), expr, outer, ordinality }, columns).filter(Typed::and(stay))
+            Rel::new(Op::Unnest { input: push(input, down), expr, outer, ordinality }, columns)
+                .filter(Typed::and(stay))
         }
         op => map_inputs(Rel::new(op, columns), &push_filters).filter(Typed::and(conjuncts)),
     }
@@ -190,7 +197,9 @@ fn join(left: Rel, right: Rel, kind: JoinKind, own: Vec<Typed>, above: Vec<Typed
             JoinKind::Inner if is_left(&conjunct) => to_left.push(conjunct),
             JoinKind::Semi if is_left(&conjunct) && !conjunct.columns().is_empty() => to_left.push(conjunct),
             JoinKind::Right if is_left(&conjunct) && !conjunct.columns().is_empty() => to_left.push(conjunct),
-            JoinKind::Inner | JoinKind::Left | JoinKind::Semi | JoinKind::Anti if is_right(&conjunct) => to_right.push(conjunct),
+            JoinKind::Inner | JoinKind::Left | JoinKind::Semi | JoinKind::Anti if is_right(&conjunct) => {
+                to_right.push(conjunct)
+            }
             _ => on.push(conjunct),
         }
     }
@@ -204,7 +213,8 @@ fn join(left: Rel, right: Rel, kind: JoinKind, own: Vec<Typed>, above: Vec<Typed
             _ => stay.push(conjunct),
         }
     }
-    let to_right = to_right.into_iter().map(|conjunct| conjunct.with_columns(&|column| column - width)).collect();
+    let to_right =
+        to_right.into_iter().map(|conjunct| conjunct.with_columns(&|column| column - width)).collect();
     let condition = (!on.is_empty()).then(|| Typed::and(on));
     push(left, to_left).join(push(right, to_right), kind, condition).filter(Typed::and(stay))
 }

@@ -4,9 +4,10 @@ use super::Value;
 use super::value::{decode_bytes, decode_count, decode_text};
 use crate::types::{SqlType, TypeKind};
 use arrow_array::builder::{
-    BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, DurationMillisecondBuilder, Float32Builder, Float64Builder,
-    Int8Builder, Int16Builder, Int32Builder, Int64Builder, IntervalYearMonthBuilder, StringBuilder, Time32MillisecondBuilder,
-    TimestampMicrosecondBuilder, TimestampNanosecondBuilder,
+    BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, DurationMillisecondBuilder,
+    Float32Builder, Float64Builder, Int8Builder, Int16Builder, Int32Builder, Int64Builder,
+    IntervalYearMonthBuilder, StringBuilder, Time32MillisecondBuilder, TimestampMicrosecondBuilder,
+    TimestampNanosecondBuilder,
 };
 use arrow_array::{Array, ArrayRef, ListArray, MapArray, NullArray, StructArray};
 use arrow_buffer::{NullBufferBuilder, OffsetBuffer};
@@ -183,7 +184,9 @@ impl ColumnBuilder {
         match &mut self.inner {
             Inner::Null(rows) => *rows += 1,
             Inner::Bool(builder) => builder.append_value(input.array::<1>()? == [1]),
-            Inner::F32(builder) => builder.append_value(f64::from_bits(u64::from_le_bytes(input.array()?)) as f32),
+            Inner::F32(builder) => {
+                builder.append_value(f64::from_bits(u64::from_le_bytes(input.array()?)) as f32)
+            }
             Inner::F64(builder) => builder.append_value(f64::from_bits(u64::from_le_bytes(input.array()?))),
             Inner::Decimal(builder) => builder.append_value(i128::from_le_bytes(input.array()?)),
             Inner::Text(builder) => builder.append_value(decode_text(input)?),
@@ -236,14 +239,23 @@ impl ColumnBuilder {
             Inner::Months(mut builder) => Arc::new(builder.finish()),
             Inner::Millis(mut builder) => Arc::new(builder.finish()),
             Inner::List { offsets, mut nulls, items } => {
-                let DataType::List(field) = self.kind.arrow() else { unreachable!("invariant: arrays are lists") };
-                Arc::new(ListArray::new(field, OffsetBuffer::new(offsets.into()), items.finish(), nulls.finish()))
+                let DataType::List(field) = self.kind.arrow() else {
+                    unreachable!("invariant: arrays are lists")
+                };
+                Arc::new(ListArray::new(
+                    field,
+                    OffsetBuffer::new(offsets.into()),
+                    items.finish(),
+                    nulls.finish(),
+                ))
             }
             Inner::Map { offsets, mut nulls, keys, values } => {
                 map_array(&self.kind.arrow(), offsets, nulls.finish(), keys.finish(), values.finish())
             }
             Inner::Row { mut nulls, fields } => {
-                let DataType::Struct(names) = self.kind.arrow() else { unreachable!("invariant: rows are structs") };
+                let DataType::Struct(names) = self.kind.arrow() else {
+                    unreachable!("invariant: rows are structs")
+                };
                 let nulls = nulls.finish();
                 row_array(names, fields.into_iter().map(ColumnBuilder::finish).collect(), nulls)
             }
@@ -277,7 +289,9 @@ pub(crate) fn map_array(
     values: ArrayRef,
 ) -> ArrayRef {
     let DataType::Map(entries_field, sorted) = data_type else { unreachable!("invariant: maps are maps") };
-    let DataType::Struct(fields) = entries_field.data_type() else { unreachable!("invariant: entries are structs") };
+    let DataType::Struct(fields) = entries_field.data_type() else {
+        unreachable!("invariant: entries are structs")
+    };
     let keys = if keys.null_count() > 0 {
         // The declaration says that keys are there; a NULL key reads as the type's default.
         let data = keys.to_data().into_builder().nulls(None).build();
@@ -290,8 +304,12 @@ pub(crate) fn map_array(
 }
 
 /// Columns of `types` made of rows of values.
-pub(crate) fn build_columns<'a>(types: &[SqlType], rows: impl IntoIterator<Item = &'a [Value]>) -> Vec<ArrayRef> {
-    let mut builders: Vec<ColumnBuilder> = types.iter().map(|data_type| ColumnBuilder::new(&data_type.kind)).collect();
+pub(crate) fn build_columns<'a>(
+    types: &[SqlType],
+    rows: impl IntoIterator<Item = &'a [Value]>,
+) -> Vec<ArrayRef> {
+    let mut builders: Vec<ColumnBuilder> =
+        types.iter().map(|data_type| ColumnBuilder::new(&data_type.kind)).collect();
     for row in rows {
         for (builder, value) in builders.iter_mut().zip(row) {
             builder.append(value);

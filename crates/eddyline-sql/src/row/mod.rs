@@ -72,7 +72,8 @@ pub(crate) fn columns_of_rows<'a>(
     types: &[SqlType],
     rows: impl IntoIterator<Item = &'a [u8]>,
 ) -> Result<Vec<ArrayRef>, DecodeError> {
-    let mut builders: Vec<ColumnBuilder> = types.iter().map(|data_type| ColumnBuilder::new(&data_type.kind)).collect();
+    let mut builders: Vec<ColumnBuilder> =
+        types.iter().map(|data_type| ColumnBuilder::new(&data_type.kind)).collect();
     for row in rows {
         let mut input = Reader::new(row);
         for builder in &mut builders {

@@ -1,4 +1,7 @@
-use super::{ColumnBuilder, ColumnView, SortOrder, Value, build_columns, columns_of_rows, encode_sort_key, row_bytes, views_of};
+use super::{
+    ColumnBuilder, ColumnView, SortOrder, Value, build_columns, columns_of_rows, encode_sort_key, row_bytes,
+    views_of,
+};
 use crate::types::{RowField, SqlType, TypeKind};
 
 fn types() -> Vec<SqlType> {
@@ -59,7 +62,8 @@ fn sort_keys_order_as_values_do() {
             encode_sort_key(value, order, &mut key);
             keys.push(key);
         }
-        let sorted = keys.windows(2).all(|pair| if descending { pair[0] > pair[1] } else { pair[0] < pair[1] });
+        let sorted =
+            keys.windows(2).all(|pair| if descending { pair[0] > pair[1] } else { pair[0] < pair[1] });
         assert!(sorted, "{descending}");
     }
     let floats = [f64::NEG_INFINITY, -1.5, 0.0, 1e-9, 2.0, f64::INFINITY];

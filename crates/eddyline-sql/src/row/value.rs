@@ -76,7 +76,9 @@ impl Value {
         Ok(match kind {
             TypeKind::Null => Value::Null,
             TypeKind::Boolean => Value::Bool(input.array::<1>()? == [1]),
-            TypeKind::Float | TypeKind::Double => Value::Float(f64::from_bits(u64::from_le_bytes(input.array()?))),
+            TypeKind::Float | TypeKind::Double => {
+                Value::Float(f64::from_bits(u64::from_le_bytes(input.array()?)))
+            }
             TypeKind::Decimal(..) => Value::Decimal(i128::from_le_bytes(input.array()?)),
             TypeKind::Char(_) | TypeKind::VarChar(_) => Value::Text(decode_text(input)?.to_owned()),
             TypeKind::Binary(_) | TypeKind::VarBinary(_) => Value::Bytes(decode_bytes(input)?.to_vec()),
@@ -95,7 +97,11 @@ impl Value {
     }
 }
 
-fn decode_entries(key: &TypeKind, value: &TypeKind, input: &mut Reader<'_>) -> Result<Vec<(Value, Value)>, DecodeError> {
+fn decode_entries(
+    key: &TypeKind,
+    value: &TypeKind,
+    input: &mut Reader<'_>,
+) -> Result<Vec<(Value, Value)>, DecodeError> {
     let count = decode_count(input)?;
     (0..count).map(|_| Ok((Value::decode(key, input)?, Value::decode(value, input)?))).collect()
 }
@@ -153,7 +159,11 @@ impl Ord for Value {
             (Value::Bool(a), Value::Bool(b)) => a.cmp(b),
             (Value::Int(a), Value::Int(b)) => a.cmp(b),
             (Value::Float(a), Value::Float(b)) => {
-                if a == b { Ordering::Equal } else { a.total_cmp(b) }
+                if a == b {
+                    Ordering::Equal
+                } else {
+                    a.total_cmp(b)
+                }
             }
             (Value::Decimal(a), Value::Decimal(b)) => a.cmp(b),
             (Value::Text(a), Value::Text(b)) => a.cmp(b),

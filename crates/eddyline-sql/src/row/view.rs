@@ -4,8 +4,9 @@ use super::Value;
 use super::value::{canonical_bits, encode_bytes};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
-    Date32Type, Decimal128Type, DurationMillisecondType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-    IntervalYearMonthType, Time32MillisecondType, TimestampMicrosecondType, TimestampNanosecondType,
+    Date32Type, Decimal128Type, DurationMillisecondType, Float32Type, Float64Type, Int8Type, Int16Type,
+    Int32Type, Int64Type, IntervalYearMonthType, Time32MillisecondType, TimestampMicrosecondType,
+    TimestampNanosecondType,
 };
 use arrow_array::{Array, ArrayRef, BinaryArray, BooleanArray, StringArray};
 use arrow_buffer::NullBuffer;
@@ -54,7 +55,9 @@ impl<'a> ColumnView<'a> {
             DataType::Timestamp(TimeUnit::Microsecond, _) => {
                 Values::I64(array.as_primitive::<TimestampMicrosecondType>().values())
             }
-            DataType::Timestamp(_, _) => Values::I64(array.as_primitive::<TimestampNanosecondType>().values()),
+            DataType::Timestamp(_, _) => {
+                Values::I64(array.as_primitive::<TimestampNanosecondType>().values())
+            }
             DataType::Interval(_) => Values::I32(array.as_primitive::<IntervalYearMonthType>().values()),
             DataType::Duration(_) => Values::I64(array.as_primitive::<DurationMillisecondType>().values()),
             DataType::List(_) => {
@@ -66,7 +69,9 @@ impl<'a> ColumnView<'a> {
                 let (keys, values) = (ColumnView::new(map.keys()), ColumnView::new(map.values()));
                 Values::Map(map.value_offsets(), Box::new(keys), Box::new(values))
             }
-            DataType::Struct(_) => Values::Row(array.as_struct().columns().iter().map(ColumnView::new).collect()),
+            DataType::Struct(_) => {
+                Values::Row(array.as_struct().columns().iter().map(ColumnView::new).collect())
+            }
             other => unreachable!("invariant: the planner makes no columns of type {other}"),
         };
         let units_per_milli = match array.data_type() {
@@ -162,10 +167,12 @@ impl<'a> ColumnView<'a> {
             Values::Decimal(values) => Value::Decimal(values[row]),
             Values::Text(values) => Value::Text(values.value(row).to_owned()),
             Values::Bytes(values) => Value::Bytes(values.value(row).to_vec()),
-            Values::List(offsets, items) => Value::List(range(offsets, row).map(|item| items.value(item)).collect()),
-            Values::Map(offsets, keys, values) => {
-                Value::Map(range(offsets, row).map(|entry| (keys.value(entry), values.value(entry))).collect())
+            Values::List(offsets, items) => {
+                Value::List(range(offsets, row).map(|item| items.value(item)).collect())
             }
+            Values::Map(offsets, keys, values) => Value::Map(
+                range(offsets, row).map(|entry| (keys.value(entry), values.value(entry))).collect(),
+            ),
             Values::Row(fields) => Value::Row(fields.iter().map(|field| field.value(row)).collect()),
         }
     }
@@ -185,7 +192,9 @@ impl<'a> ColumnView<'a> {
             Values::I16(values) => out.extend_from_slice(&i64::from(values[row]).to_le_bytes()),
             Values::I32(values) => out.extend_from_slice(&i64::from(values[row]).to_le_bytes()),
             Values::I64(values) => out.extend_from_slice(&values[row].to_le_bytes()),
-            Values::F32(values) => out.extend_from_slice(&canonical_bits(f64::from(values[row])).to_le_bytes()),
+            Values::F32(values) => {
+                out.extend_from_slice(&canonical_bits(f64::from(values[row])).to_le_bytes())
+            }
             Values::F64(values) => out.extend_from_slice(&canonical_bits(values[row]).to_le_bytes()),
             Values::Decimal(values) => out.extend_from_slice(&values[row].to_le_bytes()),
             Values::Text(values) => encode_bytes(values.value(row).as_bytes(), out),

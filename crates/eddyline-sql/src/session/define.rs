@@ -5,7 +5,8 @@ use super::result::ScriptOutput;
 use crate::bind::Binder;
 use crate::catalog::{ColumnSource, Database, Object, TableColumn, TableDef, View};
 use crate::parser::ast::{
-    AlterTable, ColumnKind, CreateTable, Ident, Insert, LikeClause, ObjectKind, ObjectName, Statement, TableBody,
+    AlterTable, ColumnKind, CreateTable, Ident, Insert, LikeClause, ObjectKind, ObjectName, Statement,
+    TableBody,
 };
 use crate::parser::span::{Span, SqlError, SqlResult};
 use crate::types::TypeKind;
@@ -46,7 +47,8 @@ impl Session {
             if create.if_not_exists {
                 return Ok(false);
             }
-            return Err(SqlError::at(span, format!("`{}` exists already", path[2])).hint("use IF NOT EXISTS, or drop it first"));
+            return Err(SqlError::at(span, format!("`{}` exists already", path[2]))
+                .hint("use IF NOT EXISTS, or drop it first"));
         }
         let mut table = TableDef {
             path: path.clone(),
@@ -55,8 +57,6 @@ impl Session {
             primary_key: Vec::new(),
             partition_keys: create.partitioned_by.iter().map(|column| column.name.clone()).collect(),
             options: create.options.iter().cloned().collect(),
-            comment: create.comment.clone(),
-            temporary: create.temporary,
             definition: text.to_owned(),
         };
         if let Some(like) = &create.like {
@@ -69,7 +69,12 @@ impl Session {
                     TypeKind::Null => TypeKind::STRING.nullable(),
                     kind => kind.with_nullability(column.data_type.nullable),
                 };
-                table.columns.push(TableColumn { name: column.name, data_type: kind, source: ColumnSource::Physical, comment: None });
+                table.columns.push(TableColumn {
+                    name: column.name,
+                    data_type: kind,
+                    source: ColumnSource::Physical,
+                    comment: None,
+                });
             }
         }
         add_body(&mut table, &create.body)?;
@@ -143,7 +148,7 @@ impl Session {
     /// All other definitions.
     pub(super) fn define(&mut self, statement: &Statement, _text: &str) -> SqlResult<()> {
         match statement {
-            Statement::CreateView { name, temporary, if_not_exists, columns, query, text } => {
+            Statement::CreateView { name, if_not_exists, columns, query, text } => {
                 let path = self.catalogs.path(name)?;
                 if self.catalogs.object(&path).is_some() {
                     if *if_not_exists {
@@ -153,7 +158,8 @@ impl Session {
                 }
                 let rel = Binder::new(&self.catalogs, self.context()?, self.options.batch).bind(query)?;
                 if !columns.is_empty() && columns.len() != rel.columns.len() {
-                    let counts = format!("{} names are given for {} columns", columns.len(), rel.columns.len());
+                    let counts =
+                        format!("{} names are given for {} columns", columns.len(), rel.columns.len());
                     return Err(SqlError::at(span_of(name), counts));
                 }
                 let view = View {
@@ -161,9 +167,11 @@ impl Session {
                     columns: columns.iter().map(|column| column.name.clone()).collect(),
                     text: text.clone(),
                     home: self.catalogs.current.clone(),
-                    temporary: *temporary,
                 };
-                self.catalogs.database_mut(&path, name)?.objects.insert(path[2].clone(), Object::View(Arc::new(view)));
+                self.catalogs
+                    .database_mut(&path, name)?
+                    .objects
+                    .insert(path[2].clone(), Object::View(Arc::new(view)));
                 Ok(())
             }
             Statement::AlterView { name, rename, query } => {
@@ -185,11 +193,19 @@ impl Session {
                 Ok(())
             }
             Statement::CreateDatabase { name, if_not_exists } => self.create_database(name, *if_not_exists),
-            Statement::CreateCatalog { name, if_not_exists, options } => self.create_catalog(name, *if_not_exists, options),
-            Statement::CreateFunction { span, .. } => {
-                Err(SqlError::at(*span, "functions of one's own are not supported in SQL scripts"))
+            Statement::CreateCatalog { name, if_not_exists, options } => {
+                self.create_catalog(name, *if_not_exists, options)
             }
-            Statement::Drop { kind, name, if_exists, cascade, .. } => self.drop_object(*kind, name, *if_exists, *cascade),
+            Statement::CreateFunction { name, span } => {
+                let name = &name[name.len() - 1].name;
+                Err(SqlError::at(
+                    *span,
+                    format!("function `{name}`: functions of one's own are not supported"),
+                ))
+            }
+            Statement::Drop { kind, name, if_exists, cascade, .. } => {
+                self.drop_object(*kind, name, *if_exists, *cascade)
+            }
             Statement::AlterTable { name, if_exists, change } => self.alter_table(name, *if_exists, change),
             Statement::Use { kind, name } => self.use_object(*kind, name),
             _ => Err(SqlError::new("this statement is not supported here")),
@@ -215,11 +231,19 @@ impl Session {
         Ok(())
     }
 
-    fn create_catalog(&mut self, name: &Ident, if_not_exists: bool, options: &[(String, String)]) -> SqlResult<()> {
+    fn create_catalog(
+        &mut self,
+        name: &Ident,
+        if_not_exists: bool,
+        options: &[(String, String)],
+    ) -> SqlResult<()> {
         let kind = options.iter().find(|(key, _)| key == "type").map(|(_, value)| value.as_str());
         if kind != Some("generic_in_memory") {
-            return Err(SqlError::at(name.span, format!("a catalog of type `{}` is not supported", kind.unwrap_or("")))
-                .hint("use 'type' = 'generic_in_memory'"));
+            return Err(SqlError::at(
+                name.span,
+                format!("a catalog of type `{}` is not supported", kind.unwrap_or("")),
+            )
+            .hint("use 'type' = 'generic_in_memory'"));
         }
         if self.catalogs.catalogs.contains_key(&name.name) {
             if if_not_exists {
@@ -227,16 +251,29 @@ impl Session {
             }
             return Err(SqlError::at(name.span, format!("the catalog `{}` exists already", name.name)));
         }
-        let default = options.iter().find(|(key, _)| key == "default-database").map_or("default", |(_, value)| value.as_str());
+        let default = options
+            .iter()
+            .find(|(key, _)| key == "default-database")
+            .map_or("default", |(_, value)| value.as_str());
         let databases = BTreeMap::from([(default.to_owned(), Database::default())]);
         self.catalogs.catalogs.insert(name.name.clone(), databases);
         Ok(())
     }
 
-    fn drop_object(&mut self, kind: ObjectKind, name: &ObjectName, if_exists: bool, cascade: bool) -> SqlResult<()> {
+    fn drop_object(
+        &mut self,
+        kind: ObjectKind,
+        name: &ObjectName,
+        if_exists: bool,
+        cascade: bool,
+    ) -> SqlResult<()> {
         let missing = |what: &str| {
             let last = &name[name.len() - 1];
-            if if_exists { Ok(()) } else { Err(SqlError::at(span_of(name), format!("there is no {what} `{}`", last.name))) }
+            if if_exists {
+                Ok(())
+            } else {
+                Err(SqlError::at(span_of(name), format!("there is no {what} `{}`", last.name)))
+            }
         };
         match kind {
             ObjectKind::Table | ObjectKind::View => {
@@ -256,7 +293,9 @@ impl Session {
                     [catalog, database] => (catalog.name.clone(), database.name.clone()),
                     _ => return missing("database"),
                 };
-                let Some(databases) = self.catalogs.catalogs.get_mut(&catalog) else { return missing("database") };
+                let Some(databases) = self.catalogs.catalogs.get_mut(&catalog) else {
+                    return missing("database");
+                };
                 match databases.get(&database) {
                     None => missing("database"),
                     Some(found) if !found.objects.is_empty() && !cascade => {
@@ -306,7 +345,8 @@ impl Session {
             _ if if_exists => return Ok(()),
             _ => return Err(SqlError::at(span_of(name), format!("there is no table `{}`", path[2]))),
         };
-        let no_column = |column: &Ident| SqlError::at(column.span, format!("there is no column `{}`", column.name));
+        let no_column =
+            |column: &Ident| SqlError::at(column.span, format!("there is no column `{}`", column.name));
         match change {
             AlterTable::Rename(new) => table.path[2].clone_from(&new.name),
             AlterTable::SetOptions(options) => table.options.extend(options.iter().cloned()),
@@ -314,7 +354,12 @@ impl Session {
             AlterTable::RenameColumn(old, new) => {
                 let place = table.column(&old.name).ok_or_else(|| no_column(old))?;
                 table.columns[place].name.clone_from(&new.name);
-                for key in table.primary_key.iter_mut().chain(&mut table.partition_keys).filter(|key| **key == old.name) {
+                for key in table
+                    .primary_key
+                    .iter_mut()
+                    .chain(&mut table.partition_keys)
+                    .filter(|key| **key == old.name)
+                {
                     key.clone_from(&new.name);
                 }
             }
@@ -331,7 +376,10 @@ impl Session {
                 for column in &body.columns {
                     let place = table.column(&column.name.name).ok_or_else(|| no_column(&column.name))?;
                     let mut single = TableDef { columns: Vec::new(), ..table.clone() };
-                    add_body(&mut single, &TableBody { columns: vec![column.clone()], ..TableBody::default() })?;
+                    add_body(
+                        &mut single,
+                        &TableBody { columns: vec![column.clone()], ..TableBody::default() },
+                    )?;
                     table.columns[place] = single.columns.remove(0);
                 }
                 let rest = TableBody { columns: Vec::new(), ..body.clone() };

@@ -78,7 +78,12 @@ impl Session {
     ///
     /// # Errors
     /// For the first statement that cannot be understood or run; statements before it have been run.
-    pub fn run_script(&mut self, script: &str, format: OutputFormat, out: &mut dyn std::io::Write) -> Result<()> {
+    pub fn run_script(
+        &mut self,
+        script: &str,
+        format: OutputFormat,
+        out: &mut dyn std::io::Write,
+    ) -> Result<()> {
         let statements = on_large_stack(|| parse_script(script)).map_err(|error| error.into_error(script))?;
         let is_query = |parsed: &Parsed| matches!(parsed.statement, Statement::Query(_));
         let last = statements.iter().rposition(is_query);
@@ -96,7 +101,7 @@ impl Session {
         match &parsed.statement {
             Statement::Query(query) => self.query(query, script, output),
             Statement::Insert(insert) => self.insert(std::slice::from_ref(insert), script, output),
-            Statement::StatementSet(inserts) => self.insert(inserts, script, output),
+            Statement::InsertSet(inserts) => self.insert(inserts, script, output),
             Statement::Explain { details, statement } => self.explain(details, statement, script, output),
             Statement::Set(None) => output.pairs(("key", "value"), &self.options.all()),
             Statement::Set(Some((key, value))) => self.options.set(key, value),
@@ -105,9 +110,10 @@ impl Session {
                 Ok(())
             }
             Statement::CreateTable(table) => self.create_table(table, text, script, output),
-            Statement::Describe { .. } | Statement::Show { .. } | Statement::ShowColumns { .. } | Statement::ShowCreate { .. } => {
-                self.show(&parsed.statement, script, output)
-            }
+            Statement::Describe { .. }
+            | Statement::Show { .. }
+            | Statement::ShowColumns { .. }
+            | Statement::ShowCreate { .. } => self.show(&parsed.statement, script, output),
             statement => self.define(statement, text).map_err(at_statement),
         }
     }

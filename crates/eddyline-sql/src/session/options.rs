@@ -44,7 +44,8 @@ impl SqlOptions {
                 zone(value).map_err(|error| error.into_error(""))?;
             }
             "table.exec.resource.default-parallelism" => self.engine.set("parallelism.default", value)?,
-            _ if OWN_PREFIXES.iter().any(|prefix| key.starts_with(prefix)) && key != "pipeline.max-parallelism" => {}
+            _ if OWN_PREFIXES.iter().any(|prefix| key.starts_with(prefix))
+                && key != "pipeline.max-parallelism" => {}
             _ => self.engine.set(key, value)?,
         }
         self.set.insert(key.to_owned(), value.to_owned());
@@ -54,7 +55,9 @@ impl SqlOptions {
     pub(super) fn reset(&mut self, key: Option<&str>) {
         let before = std::mem::take(&mut self.set);
         self.engine = self.initial.clone();
-        if before.contains_key("execution.runtime-mode") && key.is_none_or(|key| key == "execution.runtime-mode") {
+        if before.contains_key("execution.runtime-mode")
+            && key.is_none_or(|key| key == "execution.runtime-mode")
+        {
             self.batch = false;
         }
         for (other, value) in before {
@@ -89,7 +92,8 @@ fn zone(name: &str) -> SqlResult<TimeZone> {
     if name.eq_ignore_ascii_case("default") {
         return Ok(TimeZone::system());
     }
-    let offset = name.strip_prefix("GMT").or_else(|| name.strip_prefix("UTC")).filter(|offset| !offset.is_empty());
+    let offset =
+        name.strip_prefix("GMT").or_else(|| name.strip_prefix("UTC")).filter(|offset| !offset.is_empty());
     if let Some(offset) = offset {
         let (sign, digits) = match offset.split_at(1) {
             ("+", digits) => (1, digits),
@@ -105,6 +109,7 @@ fn zone(name: &str) -> SqlResult<TimeZone> {
         }
     }
     TimeZone::get(name).map_err(|_| {
-        SqlError::new(format!("there is no time zone `{name}`")).hint("give a name such as Europe/Berlin, UTC or GMT+02:00")
+        SqlError::new(format!("there is no time zone `{name}`"))
+            .hint("give a name such as Europe/Berlin, UTC or GMT+02:00")
     })
 }

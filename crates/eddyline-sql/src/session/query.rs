@@ -41,7 +41,9 @@ impl Session {
         let name = self.options.job_name().unwrap_or("query").to_owned();
         let settings = self.settings().map_err(|error| error.into_error(script))?;
         let mut translator = Translator::new(&name, self.options.engine.max_parallelism, settings);
-        translator.add(&rel, Target::Collect(collected.clone())).map_err(|error| error.or_at(query.span).into_error(script))?;
+        translator
+            .add(&rel, Target::Collect(collected.clone()))
+            .map_err(|error| error.or_at(query.span).into_error(script))?;
         let mut rows = output.rows(names, rel.types());
         self.run_job(translator, &mut || {
             for (batch, kinds) in collected.take() {
@@ -75,23 +77,34 @@ impl Session {
         look()
     }
 
-    pub(super) fn insert(&self, inserts: &[Insert], script: &str, output: &mut ScriptOutput<'_>) -> Result<()> {
+    pub(super) fn insert(
+        &self,
+        inserts: &[Insert],
+        script: &str,
+        output: &mut ScriptOutput<'_>,
+    ) -> Result<()> {
         let describe = |error: SqlError| error.into_error(script);
         let name = match (self.options.job_name(), inserts) {
             (Some(name), _) => name.to_owned(),
-            (None, [insert]) => format!("insert-into_{}", insert.table.iter().map(|part| part.name.as_str()).collect::<Vec<_>>().join(".")),
+            (None, [insert]) => format!(
+                "insert-into_{}",
+                insert.table.iter().map(|part| part.name.as_str()).collect::<Vec<_>>().join(".")
+            ),
             (None, _) => "statement-set".to_owned(),
         };
         let settings = self.settings().map_err(describe)?;
         let mut translator = Translator::new(&name, self.options.engine.max_parallelism, settings);
         for insert in inserts {
             let (rel, table) = self.plan_insert(insert).map_err(describe)?;
-            let sink = connector::sink_of(&table).map_err(|error| describe(error.or_at(insert.table[0].span)))?;
+            let sink =
+                connector::sink_of(&table).map_err(|error| describe(error.or_at(insert.table[0].span)))?;
             self.check_changes(&rel, &table, sink.mode(), insert).map_err(describe)?;
             if insert.overwrite {
                 sink.overwrite()?;
             }
-            translator.add(&rel, Target::Table(table, sink)).map_err(|error| describe(error.or_at(insert.query.span)))?;
+            translator
+                .add(&rel, Target::Table(table, sink))
+                .map_err(|error| describe(error.or_at(insert.query.span)))?;
         }
         let _ = &output;
         self.run_job(translator, &mut || Ok(()))
@@ -99,14 +112,18 @@ impl Session {
 
     /// Refuses a query that changes its rows for a table that only takes new ones.
     fn check_changes(&self, rel: &Rel, table: &TableDef, mode: SinkMode, insert: &Insert) -> SqlResult<()> {
-        let is_changelog = |table: &TableDef| connector::source_of(table).is_ok_and(|source| source.is_changelog());
+        let is_changelog =
+            |table: &TableDef| connector::source_of(table).is_ok_and(|source| source.is_changelog());
         if mode != SinkMode::Append || !changelog_mode(rel, self.options.batch, &is_changelog).is_updating() {
             return Ok(());
         }
         let cause = cause_of_updates(rel, self.options.batch, &is_changelog);
         Err(SqlError::at(
             insert.query.span,
-            format!("the table `{}` accepts only inserts, but the query updates rows that it gave ({cause})", table.name()),
+            format!(
+                "the table `{}` accepts only inserts, but the query updates rows that it gave ({cause})",
+                table.name()
+            ),
         )
         .hint("write to a table whose format holds changes (debezium-json), or run it in batch mode"))
     }
@@ -135,20 +152,31 @@ impl Session {
         if wanted.len() != rel.columns.len() {
             return Err(SqlError::at(
                 insert.query.span,
-                format!("`{}` takes {} columns, but the query has {}", table.name(), wanted.len(), rel.columns.len()),
+                format!(
+                    "`{}` takes {} columns, but the query has {}",
+                    table.name(),
+                    wanted.len(),
+                    rel.columns.len()
+                ),
             )
             .hint(format!("the columns are {}", wanted.join(", "))));
         }
-        for (name, place) in wanted.iter().zip(insert.columns.iter().map(Some).chain(std::iter::repeat(None))) {
+        for (name, place) in wanted.iter().zip(insert.columns.iter().map(Some).chain(std::iter::repeat(None)))
+        {
             if !persisted.iter().any(|column| column.name == *name) {
                 let span = place.map_or(span, |column| column.span);
-                return Err(SqlError::at(span, format!("`{}` has no column `{name}` that can be written", table.name())));
+                return Err(SqlError::at(
+                    span,
+                    format!("`{}` has no column `{name}` that can be written", table.name()),
+                ));
             }
         }
         let mut exprs = Vec::new();
         let mut names = Vec::new();
         for column in &persisted {
-            let value = if let Some((_, value)) = insert.partition.iter().find(|(name, _)| name.name == column.name) {
+            let value = if let Some((_, value)) =
+                insert.partition.iter().find(|(name, _)| name.name == column.name)
+            {
                 self.constant(value)?
             } else if let Some(place) = wanted.iter().position(|name| *name == column.name) {
                 rel.typed(place)
@@ -156,7 +184,10 @@ impl Session {
                 Typed::literal(Value::Null, crate::types::TypeKind::Null.nullable())
             };
             if !column.data_type.nullable && value.as_literal() == Some(&Value::Null) {
-                return Err(SqlError::at(insert.query.span, format!("column `{}` is NOT NULL and gets no value", column.name)));
+                return Err(SqlError::at(
+                    insert.query.span,
+                    format!("column `{}` is NOT NULL and gets no value", column.name),
+                ));
             }
             exprs.push(if value.data_type.kind == crate::types::TypeKind::Null {
                 cast_to(value, &column.data_type.kind, &context)
@@ -205,15 +236,18 @@ impl Session {
                 translator.add(&rel, Target::Collect(Arc::default())).map_err(describe)?;
                 rels.push(rel);
             }
-            Statement::Insert(insert) => self.explain_insert(insert, &mut translator, &mut rels).map_err(describe)?,
-            Statement::StatementSet(inserts) => {
+            Statement::Insert(insert) => {
+                self.explain_insert(insert, &mut translator, &mut rels).map_err(describe)?
+            }
+            Statement::InsertSet(inserts) => {
                 for insert in inserts {
                     self.explain_insert(insert, &mut translator, &mut rels).map_err(describe)?;
                 }
             }
             _ => return Err(Error::config("only queries and INSERT can be explained")),
         }
-        let is_changelog = |table: &TableDef| connector::source_of(table).is_ok_and(|source| source.is_changelog());
+        let is_changelog =
+            |table: &TableDef| connector::source_of(table).is_ok_and(|source| source.is_changelog());
         let modes = details.iter().any(|detail| detail == "CHANGELOG_MODE");
         output.text("== Optimized Logical Plan ==")?;
         for rel in &rels {
@@ -223,13 +257,19 @@ impl Session {
         let job = translator.builder.build()?;
         output.text("\n== Physical Execution Plan ==")?;
         if details.iter().any(|detail| detail == "JSON_EXECUTION_PLAN") {
-            let json = serde_json::to_string_pretty(&job.graph).map_err(|error| Error::internal(error.to_string()))?;
+            let json = serde_json::to_string_pretty(&job.graph)
+                .map_err(|error| Error::internal(error.to_string()))?;
             return output.text(&json);
         }
         output.text(&job.graph.to_text())
     }
 
-    fn explain_insert(&self, insert: &Insert, translator: &mut Translator, rels: &mut Vec<Rel>) -> SqlResult<()> {
+    fn explain_insert(
+        &self,
+        insert: &Insert,
+        translator: &mut Translator,
+        rels: &mut Vec<Rel>,
+    ) -> SqlResult<()> {
         let (rel, table) = self.plan_insert(insert)?;
         let sink = connector::sink_of(&table)?;
         self.check_changes(&rel, &table, sink.mode(), insert)?;

@@ -108,10 +108,15 @@ impl<'a> ScriptOutput<'a> {
             OutputFormat::Table | OutputFormat::Changelog => {
                 let zone = jiff::tz::TimeZone::system();
                 let cell = |column: usize, row: usize| {
-                    crate::expr::text_format::value_to_text(&views[column].value(row), &output.types[column].kind, &zone)
+                    crate::expr::text_format::value_to_text(
+                        &views[column].value(row),
+                        &output.types[column].kind,
+                        &zone,
+                    )
                 };
-                let rows: Vec<Vec<String>> =
-                    (0..count).map(|row| (0..views.len()).map(|column| cell(column, row)).collect()).collect();
+                let rows: Vec<Vec<String>> = (0..count)
+                    .map(|row| (0..views.len()).map(|column| cell(column, row)).collect())
+                    .collect();
                 self.table(&output.names, &rows)?;
                 let noun = if count == 1 { "row" } else { "rows" };
                 return self.line(&format!("{count} {noun} in set"));
@@ -128,7 +133,10 @@ impl<'a> ScriptOutput<'a> {
                 *width = (*width).max(cell.chars().count());
             }
         }
-        let rule = format!("+{}", widths.iter().map(|width| format!("{}+", "-".repeat(width + 2))).collect::<String>());
+        let rule = format!(
+            "+{}",
+            widths.iter().map(|width| format!("{}+", "-".repeat(width + 2))).collect::<String>()
+        );
         let line = |cells: &[String]| {
             let cells = widths.iter().zip(cells).map(|(width, cell)| {
                 let padding = " ".repeat(width - cell.chars().count());

@@ -108,10 +108,14 @@ pub(crate) fn implicitly_castable(from: &TypeKind, to: &TypeKind) -> bool {
         (Timestamp(_) | TimestampLtz(_), Timestamp(_) | TimestampLtz(_)) => true,
         (Time(_), Time(_)) => true,
         (Array(a), Array(b)) | (Multiset(a), Multiset(b)) => implicitly_castable(&a.kind, &b.kind),
-        (Map(k1, v1), Map(k2, v2)) => implicitly_castable(&k1.kind, &k2.kind) && implicitly_castable(&v1.kind, &v2.kind),
+        (Map(k1, v1), Map(k2, v2)) => {
+            implicitly_castable(&k1.kind, &k2.kind) && implicitly_castable(&v1.kind, &v2.kind)
+        }
         (Row(a), Row(b)) => {
             a.len() == b.len()
-                && a.iter().zip(b).all(|(one, other)| implicitly_castable(&one.data_type.kind, &other.data_type.kind))
+                && a.iter()
+                    .zip(b)
+                    .all(|(one, other)| implicitly_castable(&one.data_type.kind, &other.data_type.kind))
         }
         _ => false,
     }

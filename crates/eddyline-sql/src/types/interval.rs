@@ -40,7 +40,8 @@ impl TimeUnit {
             ("MICROSECOND", TimeUnit::Microsecond),
             ("NANOSECOND", TimeUnit::Nanosecond),
         ];
-        let found = units.into_iter().find(|(unit, _)| name == *unit || name.strip_suffix('S') == Some(*unit));
+        let found =
+            units.into_iter().find(|(unit, _)| name == *unit || name.strip_suffix('S') == Some(*unit));
         found.map(|(_, unit)| unit)
     }
 
@@ -98,9 +99,9 @@ impl Interval {
             None => (false, trimmed.strip_prefix('+').unwrap_or(trimmed).trim()),
         };
         let interval = match second {
-            None if first.is_months() => {
-                Interval::Months(i32::try_from(digits.parse::<i64>().ok()?.checked_mul(first.months())?).ok()?)
-            }
+            None if first.is_months() => Interval::Months(
+                i32::try_from(digits.parse::<i64>().ok()?.checked_mul(first.months())?).ok()?,
+            ),
             None => Interval::Millis(millis_of(digits, first)?),
             Some(_) if first.is_months() => {
                 let (years, months) = digits.split_once('-')?;
@@ -116,7 +117,9 @@ impl Interval {
 /// A number, with a fraction if it counts seconds.
 fn millis_of(digits: &str, unit: TimeUnit) -> Option<i64> {
     match digits.split_once('.') {
-        Some((whole, fraction)) if unit == TimeUnit::Second && fraction.bytes().all(|byte| byte.is_ascii_digit()) => {
+        Some((whole, fraction))
+            if unit == TimeUnit::Second && fraction.bytes().all(|byte| byte.is_ascii_digit()) =>
+        {
             let padded: String = format!("{fraction}000").chars().take(3).collect();
             whole.parse::<i64>().ok()?.checked_mul(1_000)?.checked_add(padded.parse().ok()?)
         }

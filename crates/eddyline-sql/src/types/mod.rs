@@ -13,7 +13,7 @@ mod interval;
 pub(crate) use common::{common_type, common_type_of, implicitly_castable};
 pub(crate) use interval::{Interval, TimeUnit};
 
-use arrow_schema::{DataType, Field, Fields, IntervalUnit, Schema, SchemaRef, TimeUnit as ArrowUnit};
+use arrow_schema::{DataType, Field, Fields, IntervalUnit, TimeUnit as ArrowUnit};
 use std::fmt;
 use std::sync::Arc;
 
@@ -184,8 +184,12 @@ impl SqlType {
 }
 
 /// The columns of a batch.
-pub(crate) fn arrow_schema<'a>(columns: impl IntoIterator<Item = (&'a str, &'a SqlType)>) -> SchemaRef {
-    Arc::new(Schema::new(columns.into_iter().map(|(name, column)| column.field(name)).collect::<Vec<_>>()))
+#[cfg(test)]
+pub(crate) fn arrow_schema<'a>(
+    columns: impl IntoIterator<Item = (&'a str, &'a SqlType)>,
+) -> arrow_schema::SchemaRef {
+    let fields: Vec<Field> = columns.into_iter().map(|(name, column)| column.field(name)).collect();
+    Arc::new(arrow_schema::Schema::new(fields))
 }
 
 impl fmt::Display for TypeKind {

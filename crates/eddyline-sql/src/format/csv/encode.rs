@@ -66,13 +66,7 @@ fn null_text(options: &CsvOptions) -> &str {
 }
 
 /// Appends a field, quoted if it has to be. An empty field that is the only one would be a blank line.
-fn write_field(
-    field: &str,
-    options: &CsvOptions,
-    is_only: bool,
-    is_first: bool,
-    out: &mut String,
-) {
+fn write_field(field: &str, options: &CsvOptions, is_only: bool, is_first: bool, out: &mut String) {
     let Some(quote) = options.quote else {
         out.push_str(field);
         return;
