@@ -60,21 +60,10 @@ pub(crate) fn parse_query(text: &str) -> SqlResult<ast::Query> {
 pub(crate) fn is_complete(text: &str) -> bool {
     match tokenize(text) {
         Ok(tokens) => {
-            let mut depth = 0usize;
-            for token in &tokens {
-                match &token.kind {
-                    TokenKind::Word(word, false) if word.eq_ignore_ascii_case("BEGIN") => depth += 1,
-                    TokenKind::Word(word, false) if word.eq_ignore_ascii_case("END") => {
-                        depth = depth.saturating_sub(1)
-                    }
-                    _ => {}
-                }
-            }
-            let _ = depth;
             let last = tokens.iter().rev().find(|token| token.kind != TokenKind::End);
             last.is_none_or(|token| token.kind == TokenKind::Symbol(";"))
         }
-        Err(_) => text.trim_end().ends_with(';'),
+        Err(error) => !error.message.ends_with("never closed") && text.trim_end().ends_with(';'),
     }
 }
 
