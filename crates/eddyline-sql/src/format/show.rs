@@ -90,6 +90,15 @@ fn plain(value: &Value, kind: &TypeKind, out: &mut String) {
         }
         _ => text_format::write_value(value, kind, &TimeZone::UTC, out),
     }
+    if kind.is_timestamp() || matches!(kind, TypeKind::Time(_)) {
+        // Fractions of seconds without the zeros behind them.
+        while out.ends_with('0') && out.rfind('.').is_some_and(|point| !out[point..].contains(':')) {
+            out.pop();
+        }
+        if out.ends_with('.') {
+            out.pop();
+        }
+    }
     if matches!(kind, TypeKind::TimestampLtz(_)) {
         out.push('Z');
     }

@@ -467,6 +467,7 @@ impl Translator {
             end: u64::MAX,
             number: false,
             last_of_equals: false,
+            first_by_time: None,
             updating,
             output: rel.types(),
             settings: self.settings.clone(),
@@ -477,8 +478,15 @@ impl Translator {
         let Op::Rank { input, function, partition, order, start, end, number, .. } = &*rel.op else {
             return self.rank_spec_of(rel, Vec::new(), updating);
         };
-        let by_time =
-            order.len() == 1 && order[0].descending && input.columns[order[0].column].time.is_some();
+        let is_first =
+            *start == 1 && *end == 1 && *function == RankFunction::RowNumber && !self.settings.batch;
+        let column =
+            order.first().filter(|_| is_first && order.len() == 1).map(|first| &input.columns[first.column]);
+        let descending = order.first().is_some_and(|first| first.descending);
+        let rowtime =
+            column.filter(|column| column.time == Some(TimeAttribute::Rowtime) && !descending && !updating);
+        let per_milli =
+            |column: &crate::plan::Column| if column.data_type.kind.in_nanos() { 1_000_000 } else { 1_000 };
         RankSpec {
             function: *function,
             partition: partition.clone(),
@@ -486,11 +494,8 @@ impl Translator {
             start: *start,
             end: *end,
             number: *number,
-            last_of_equals: by_time
-                && *start == 1
-                && *end == 1
-                && *function == RankFunction::RowNumber
-                && !self.settings.batch,
+            last_of_equals: descending && column.is_some_and(|column| column.time.is_some()),
+            first_by_time: rowtime.map(|column| (order[0].column, per_milli(column))),
             updating,
             output: rel.types(),
             settings: self.settings.clone(),

@@ -370,8 +370,9 @@ pub(crate) struct Past {
     waiting: BTreeMap<i64, Vec<Vec<u8>>>,
     /// Rows that frames still reach, by time in the order given.
     recent: Vec<(i64, Vec<u8>)>,
-    /// Rows given so far.
+    /// Rows given so far, and the time of the last of them.
     given: i64,
+    last: i64,
     /// Rows given before the present time, for RANK; distinct times, for DENSE_RANK.
     ranks: (i64, i64),
     /// Of calls whose frame begins with the partition.
@@ -416,6 +417,7 @@ impl TimeOver {
         let frame = spec.group.frame;
         let is_running = frame.preceding == FrameBound::Unbounded;
         past.ranks = (past.given, past.ranks.1 + 1);
+        past.last = past.last.max(time);
         if is_running && past.running.is_empty() {
             past.running = spec.aggregators.iter().flatten().map(Aggregator::create).collect();
         }
@@ -558,7 +560,15 @@ impl Operator for TimeOver {
                 flush(&mut self.out, false, input.created_micros, context)?;
                 continue;
             }
-            if time <= context.watermark() {
+            // As in Flink: a frame without beginning takes no row behind the watermark, another one no row that is not
+            // behind the last one given.
+            let by_watermark = self.spec.group.frame.preceding == FrameBound::Unbounded;
+            let given = match self.partitions.get(hash, &key) {
+                _ if by_watermark => context.watermark(),
+                Some(past) => past.last,
+                None => 0,
+            };
+            if time <= given {
                 late += 1;
                 continue;
             }

@@ -29,6 +29,9 @@ pub(crate) struct RankSpec {
     pub(crate) number: bool,
     /// Of equal rows the last one comes first: deduplication by time that keeps the last row.
     pub(crate) last_of_equals: bool,
+    /// The rowtime column and its units per millisecond, if the first row by time is wanted: then rows behind the
+    /// watermark come too late.
+    pub(crate) first_by_time: Option<(usize, i64)>,
     pub(crate) updating: bool,
     pub(crate) output: Vec<SqlType>,
     pub(crate) settings: Settings,
@@ -203,7 +206,16 @@ impl Operator for StreamRank {
         let mut touched: BTreeMap<RowBytes, Vec<(u64, Vec<u8>)>> = BTreeMap::new();
         let mut order = Vec::new();
         let batch_mode = self.spec.settings.batch;
+        let mut late = 0;
         for row in 0..input.len() {
+            if let Some((column, per_milli)) = self.spec.first_by_time
+                && views[column]
+                    .int(row)
+                    .is_some_and(|time| time.div_euclid(per_milli) <= context.watermark())
+            {
+                late += 1;
+                continue;
+            }
             let mut key = RowBytes::new();
             encode_columns(&views, &self.spec.partition, row, &mut key);
             let hash = hash_of(&key);
@@ -223,6 +235,9 @@ impl Operator for StreamRank {
             if !batch_mode && !self.spec.settings.nets {
                 self.give_changes(&mut touched, &mut order)?;
             }
+        }
+        if late > 0 {
+            context.count_late(late);
         }
         if !batch_mode {
             self.give_changes(&mut touched, &mut order)?;

@@ -36,7 +36,7 @@ impl Session {
 
     pub(super) fn query(&self, query: &Query, script: &str, output: &mut ScriptOutput<'_>) -> Result<()> {
         let rel = self.plan(query).map_err(|error| error.into_error(script))?;
-        let names: Vec<String> = rel.columns.iter().map(|column| column.name.clone()).collect();
+        let names = unique_names(&rel);
         let collected = Arc::new(Collected::default());
         let name = self.options.job_name().unwrap_or("query").to_owned();
         let settings = self.settings().map_err(|error| error.into_error(script))?;
@@ -277,6 +277,21 @@ impl Session {
         rels.push(rel);
         Ok(())
     }
+}
+
+/// The names of the columns; a name that stands twice gets a number, as in Flink.
+fn unique_names(rel: &Rel) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for column in &rel.columns {
+        let mut name = column.name.clone();
+        let mut number = 0;
+        while names.contains(&name) {
+            name = format!("{}{number}", column.name);
+            number += 1;
+        }
+        names.push(name);
+    }
+    names
 }
 
 /// The operation that makes a plan update rows.
