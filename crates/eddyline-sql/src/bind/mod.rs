@@ -3,6 +3,7 @@
 mod aggregate;
 mod call;
 mod coerce;
+mod decorrelate;
 mod expr;
 mod from;
 mod functions;

@@ -1,3 +1,5 @@
+//! Values of expressions, after Flink.
+
 use super::*;
 use crate::types::TypeKind;
 use jiff::tz::TimeZone;

@@ -2,5 +2,6 @@
 
 mod translate;
 mod uid;
+mod values;
 
 pub(crate) use translate::{Target, Translator};

@@ -1,8 +1,9 @@
 //! Each operation of a plan becomes an operator, and each input an edge.
 
 use super::uid::{Uids, describe};
+use super::values::ValuesSource;
 use crate::catalog::TableDef;
-use crate::connector::{self, TableSink, TableSource};
+use crate::connector::{self, TableSink};
 use crate::operators::Settings;
 use crate::operators::aggregate::{AggregateSpec, GroupAggregate, WindowAggregate};
 use crate::operators::exchange::by_columns;
@@ -22,7 +23,6 @@ use crate::plan::{
     JoinKind, Op, OverGroup, RankFunction, Rel, TimeAttribute, WindowKind, changelog_mode, join_keys,
     window_join_keys,
 };
-use crate::row::Value;
 use crate::types::SqlType;
 use eddyline_core::batch::decode_rows;
 use eddyline_runtime::graph::{JobBuilder, NodeHandle, NodeSpec, Partitioning};
@@ -572,50 +572,5 @@ fn is_processing_time(rel: &Rel) -> bool {
     match &*rel.op {
         Op::Window { input, time, .. } => input.columns[*time].time == Some(TimeAttribute::Proctime),
         _ => rel.inputs().into_iter().any(is_processing_time),
-    }
-}
-
-/// Rows that the query itself gives.
-struct ValuesSource {
-    rows: Vec<Vec<Value>>,
-    types: Vec<SqlType>,
-}
-
-struct ValuesReader {
-    rows: Option<Vec<Vec<Value>>>,
-    types: Vec<SqlType>,
-}
-
-impl TableSource for ValuesSource {
-    fn is_bounded(&self) -> bool {
-        true
-    }
-
-    fn reader(
-        &self,
-        instance: u32,
-        _parallelism: u32,
-    ) -> eddyline_core::Result<Box<dyn connector::TableReader>> {
-        let rows = (instance == 0 && !self.rows.is_empty()).then(|| self.rows.clone());
-        Ok(Box::new(ValuesReader { rows, types: self.types.clone() }))
-    }
-}
-
-impl connector::TableReader for ValuesReader {
-    fn restore(&mut self, positions: Vec<connector::Position>) -> eddyline_core::Result<()> {
-        if positions.iter().any(|(name, _)| name == "given") {
-            self.rows = None;
-        }
-        Ok(())
-    }
-
-    fn read(&mut self, _rows_max: usize) -> eddyline_core::Result<connector::ReadOutcome> {
-        let Some(rows) = self.rows.take() else { return Ok(connector::ReadOutcome::End) };
-        let columns = crate::row::build_columns(&self.types, rows.iter().map(Vec::as_slice));
-        Ok(connector::ReadOutcome::Rows(connector::Rows { columns, count: rows.len(), kinds: None }))
-    }
-
-    fn positions(&self) -> Vec<connector::Position> {
-        if self.rows.is_none() { vec![("given".into(), Vec::new())] } else { Vec::new() }
     }
 }

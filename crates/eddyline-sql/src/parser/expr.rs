@@ -2,8 +2,7 @@
 
 use super::Parser;
 use super::ast::{
-    BinaryOp, Bound, Call, Expr, ExprKind, Frame, Ident, IsTest, Literal, OrderItem, Over, TableArgument,
-    UnaryOp, WindowSpec,
+    BinaryOp, Call, Expr, ExprKind, Ident, IsTest, Literal, OrderItem, Over, TableArgument, UnaryOp,
 };
 use super::lexer::TokenKind;
 use super::span::{Span, SqlError, SqlResult};
@@ -13,7 +12,7 @@ const OR: u8 = 1;
 const AND: u8 = 2;
 const NOT: u8 = 3;
 const COMPARE: u8 = 4;
-const ADD: u8 = 6;
+pub(super) const ADD: u8 = 6;
 const MULTIPLY: u8 = 7;
 const CONCAT: u8 = 8;
 const UNARY: u8 = 9;
@@ -27,7 +26,7 @@ impl Parser<'_> {
         self.nested(|parser| parser.expr_above(0))
     }
 
-    fn expr_above(&mut self, least: u8) -> SqlResult<Expr> {
+    pub(super) fn expr_above(&mut self, least: u8) -> SqlResult<Expr> {
         let mut left = self.prefix()?;
         let mut terms = 0;
         loop {
@@ -574,56 +573,6 @@ impl Parser<'_> {
             return Ok(expr(ExprKind::Named(name, value), span));
         }
         self.expr()
-    }
-
-    pub(super) fn window_spec(&mut self) -> SqlResult<WindowSpec> {
-        let start = self.span();
-        self.expect_symbol("(")?;
-        let begins = self.is_word("PARTITION")
-            || self.is_word("ORDER")
-            || self.is_word("ROWS")
-            || self.is_word("RANGE");
-        let base = if begins || self.is_symbol(")") { None } else { Some(self.ident("a window's name")?) };
-        let partition_by =
-            if self.take_words(&["PARTITION", "BY"]) { self.list(Parser::expr)? } else { Vec::new() };
-        let order_by =
-            if self.take_words(&["ORDER", "BY"]) { self.list(Parser::order_item)? } else { Vec::new() };
-        let frame = if self.is_word("ROWS") || self.is_word("RANGE") { Some(self.frame()?) } else { None };
-        self.expect_symbol(")")?;
-        Ok(WindowSpec { base, partition_by, order_by, frame, span: start.to(self.last_span()) })
-    }
-
-    fn frame(&mut self) -> SqlResult<Frame> {
-        let rows = self.take_word("ROWS");
-        if !rows {
-            self.expect_word("RANGE")?;
-        }
-        if self.take_word("BETWEEN") {
-            let start = self.bound()?;
-            self.expect_word("AND")?;
-            let end = self.bound()?;
-            return Ok(Frame { rows, start, end });
-        }
-        Ok(Frame { rows, start: self.bound()?, end: Bound::CurrentRow })
-    }
-
-    fn bound(&mut self) -> SqlResult<Bound> {
-        if self.take_words(&["CURRENT", "ROW"]) {
-            return Ok(Bound::CurrentRow);
-        }
-        if self.take_words(&["UNBOUNDED", "PRECEDING"]) {
-            return Ok(Bound::UnboundedPreceding);
-        }
-        if self.take_words(&["UNBOUNDED", "FOLLOWING"]) {
-            return Ok(Bound::UnboundedFollowing);
-        }
-        let distance = self.expr_above(ADD)?;
-        if self.take_word("PRECEDING") {
-            Ok(Bound::Preceding(distance))
-        } else {
-            self.expect_word("FOLLOWING")?;
-            Ok(Bound::Following(distance))
-        }
     }
 }
 

@@ -8,6 +8,7 @@ mod ddl;
 mod expr;
 mod from;
 mod lexer;
+mod over;
 mod query;
 pub(crate) mod span;
 mod special;

@@ -1,3 +1,5 @@
+//! Forms that are understood, and errors that point at their place.
+
 use super::ast::Statement;
 use super::{is_complete, parse_script};
 

@@ -1,3 +1,5 @@
+//! Rows go through columns, bytes and sort keys.
+
 use super::{
     ColumnBuilder, ColumnView, SortOrder, Value, build_columns, columns_of_rows, encode_sort_key, row_bytes,
     views_of,

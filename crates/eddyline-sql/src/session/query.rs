@@ -28,7 +28,7 @@ impl Session {
             let binder = Binder::new(&self.catalogs, self.context()?, self.options.batch);
             let rel = binder.bind(query)?;
             for note in binder.notes.borrow().iter() {
-                eprintln!("note: {note}");
+                tracing::warn!("{note}");
             }
             Ok(optimize(rel))
         })

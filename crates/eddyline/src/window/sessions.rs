@@ -21,12 +21,15 @@ const TIME_MAX: i64 = i64::MAX / 4;
 /// then some.
 const RUN_ROWS_MAX: usize = 64;
 
+/// The gap of a record, milliseconds.
+type GapOf<T> = Arc<dyn Fn(&T) -> Result<i64> + Send + Sync>;
+
 /// How long a pause ends a session.
 pub enum SessionGapOf<T> {
     /// The same for all records, milliseconds.
     Fixed(i64),
     /// What the function says of the record before the pause, milliseconds.
-    Each(Arc<dyn Fn(&T) -> Result<i64> + Send + Sync>),
+    Each(GapOf<T>),
 }
 
 impl<T> Clone for SessionGapOf<T> {

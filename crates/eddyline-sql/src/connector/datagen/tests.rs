@@ -1,3 +1,5 @@
+//! Generators: what fields give, at which rate, and where a restored one goes on.
+
 use super::{DatagenReader, source_of};
 use crate::connector::{Position, ReadOutcome, TableReader};
 use crate::format::testing::{show, table};

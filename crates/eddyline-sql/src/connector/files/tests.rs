@@ -1,3 +1,5 @@
+//! Tables of files: what is found and read, and what is seen of what was written.
+
 use super::{sink_of, source_of};
 use crate::catalog::{ColumnSource, TableColumn, TableDef};
 use crate::connector::{Position, ReadOutcome, TableReader, TableSink, TableSource, TableWriter};
@@ -239,7 +241,7 @@ fn bad_records_are_told_with_file_and_line_or_counted() {
 
 #[test]
 fn options_that_make_no_sense_are_refused() {
-    let place = Path::new("/tmp/x");
+    let place = Path::new("nowhere");
     for (with, expected, hint) in [
         (
             &[("source.monitor-intervall", "1s")][..],

@@ -1,3 +1,5 @@
+//! Changelogs of databases: what becomes of each record, and round trips.
+
 use crate::format::testing::{decode, encode, options, show, values};
 use crate::row::{Value, kind};
 use crate::types::TypeKind;

@@ -1,3 +1,5 @@
+//! CSV: cells of all types, malformed lines, round trips.
+
 use crate::format::testing::{decode, encode, options, show, values};
 use crate::row::{Value, kind};
 use crate::types::{RowField, TypeKind};

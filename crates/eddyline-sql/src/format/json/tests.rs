@@ -1,3 +1,5 @@
+//! JSON: values of all types, malformed records, round trips.
+
 use crate::format::testing::{decode, encode, options, show, values};
 use crate::row::{Value, kind};
 use crate::types::{RowField, TypeKind};

@@ -1,3 +1,5 @@
+//! Lines of logs by pattern.
+
 use super::grok::expand;
 use crate::format::testing::{decode, options, show};
 use crate::types::TypeKind;
