@@ -36,6 +36,8 @@ impl OverSpec {
 
 const WHOLE: Frame =
     Frame { rows: false, preceding: FrameBound::Unbounded, following: FrameBound::Unbounded };
+const RUNNING: Frame =
+    Frame { rows: false, preceding: FrameBound::Unbounded, following: FrameBound::Current };
 const RUNNING_ROWS: Frame =
     Frame { rows: true, preceding: FrameBound::Unbounded, following: FrameBound::Current };
 
@@ -151,7 +153,8 @@ impl ExprBinder<'_, '_> {
             kept[0] = super::cast_to(kept[0].clone(), &common.kind, &self.binder.context);
             kept.push(super::cast_to(default, &common.kind, &self.binder.context));
         }
-        Ok((OverFunction::Shift(sign * distance), kept, result, RUNNING_ROWS))
+        // As in Flink, rows of one time see each other.
+        Ok((OverFunction::Shift(sign * distance), kept, result, RUNNING))
     }
 
     fn frame(&mut self, window: &WindowSpec, ordered: bool) -> SqlResult<Frame> {

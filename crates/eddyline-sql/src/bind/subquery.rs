@@ -312,18 +312,15 @@ fn value_join(rel: Rel, subquery: Subquery) -> SqlResult<(Rel, Typed)> {
             Ok((joined, not(missing)))
         }
         SubqueryKind::Any(comparison, value) => {
-            if comparison != Comparison::Equal {
-                return Err(SqlError::at(
-                    span,
-                    "ANY and ALL with `<` and the like are possible as a condition of their own only",
-                ));
-            }
             let (inner, conditions) = decorrelate(subquery.rel.clone(), span)?;
             if !conditions.is_empty() {
                 return Err(SqlError::at(
                     span,
-                    "a correlated IN is possible as a condition of its own only, not within OR",
+                    "a correlated IN, ANY or ALL is possible as a condition of its own only, not within OR",
                 ));
+            }
+            if comparison != Comparison::Equal {
+                return any_by_extremes(rel, inner, comparison, &value, span);
             }
             let columns = inner.columns.len();
             let all: Vec<usize> = (0..columns).collect();
@@ -335,13 +332,51 @@ fn value_join(rel: Rel, subquery: Subquery) -> SqlResult<(Rel, Typed)> {
             let first = joined.columns.len();
             let joined = joined.join(counted, JoinKind::Left, None);
             let (rows, known) = (joined.typed(first), joined.typed(first + 1));
-            Ok((joined, in_value(mark, &value, rows, known)))
+            let found = not(Typed::new(Node::IsNull(mark), TypeKind::Boolean.not_null()));
+            Ok((joined, in_value(found, &value, rows, known)))
         }
     }
 }
 
-/// TRUE if found; FALSE among no rows; NULL if the value or some row is NULL; else FALSE.
-fn in_value(mark: Typed, value: &Typed, rows: Typed, known: Typed) -> Typed {
+/// `value op ANY (inner)`, which the least and the greatest value decide.
+fn any_by_extremes(
+    rel: Rel,
+    inner: Rel,
+    comparison: Comparison,
+    value: &Typed,
+    span: Span,
+) -> SqlResult<(Rel, Typed)> {
+    if inner.columns.len() != 1 {
+        return Err(SqlError::at(
+            span,
+            "rows can be compared with ANY and ALL by `=` and `<>` only, on their own",
+        ));
+    }
+    let extreme = inner.columns[0].data_type.as_nullable();
+    let mut counted = counts(inner);
+    if let Op::Aggregate { calls, .. } = &mut *counted.op {
+        calls.push(call(AggregateFunction::Min, vec![0], extreme.clone()));
+        calls.push(call(AggregateFunction::Max, vec![0], extreme.clone()));
+    }
+    counted.columns.push(Column::new("$min", extreme.clone()));
+    counted.columns.push(Column::new("$max", extreme));
+    let first = rel.columns.len();
+    let joined = rel.join(counted, JoinKind::Left, None);
+    let compare = |place: usize| {
+        let right = joined.typed(first + place);
+        Typed::new(Node::Compare(comparison, value.clone(), right), TypeKind::Boolean.nullable())
+    };
+    let found = match comparison {
+        Comparison::Greater | Comparison::GreaterOrEqual => compare(2),
+        Comparison::Less | Comparison::LessOrEqual => compare(3),
+        Comparison::Equal | Comparison::NotEqual => or(vec![compare(2), compare(3)]),
+    };
+    let (rows, known) = (joined.typed(first), joined.typed(first + 1));
+    Ok((joined, in_value(found, value, rows, known)))
+}
+
+/// TRUE if `found` is; FALSE among no rows; NULL if the value or some row is NULL; else FALSE.
+fn in_value(found: Typed, value: &Typed, rows: Typed, known: Typed) -> Typed {
     let boolean = TypeKind::Boolean.not_null();
     let zero = Typed::literal(Value::Int(0), TypeKind::BigInt.not_null());
     let is_null = |typed: Typed| Typed::new(Node::IsNull(typed), boolean.clone());
@@ -356,11 +391,7 @@ fn in_value(mark: Typed, value: &Typed, rows: Typed, known: Typed) -> Typed {
     let null = Typed::literal(Value::Null, TypeKind::Boolean.nullable());
     Typed::new(
         Node::Case {
-            branches: vec![
-                (not(is_null(mark)), Typed::bool(true)),
-                (none, Typed::bool(false)),
-                (unknown, null),
-            ],
+            branches: vec![(found, Typed::bool(true)), (none, Typed::bool(false)), (unknown, null)],
             otherwise: Typed::bool(false),
         },
         TypeKind::Boolean.nullable(),

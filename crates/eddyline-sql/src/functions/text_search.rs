@@ -4,7 +4,7 @@ use super::columns::{int_of, text_at, text_builder};
 use super::java_regex::JavaRegex;
 use super::signature::{Takes, int_or, many, mismatch, nullable, params, strict, text};
 use super::text::{byte_of_char, char_count};
-use super::{Argument, CallInfo, Function, Resolved, any_nullable, arity};
+use super::{Argument, CallInfo, Function, Resolved, arity};
 use crate::row::{ColumnView, Value};
 use crate::types::TypeKind;
 use arrow_array::ArrayRef;
@@ -177,7 +177,7 @@ fn resolve_str_to_map(arguments: &[Argument]) -> Result<Resolved, String> {
     }
     let params = many(arguments, 1, Takes::Text)?;
     let text = Box::new(TypeKind::STRING.nullable());
-    let result = TypeKind::Map(text.clone(), text).with_nullability(any_nullable(arguments));
+    let result = TypeKind::Map(text.clone(), text).nullable();
     Ok(Resolved { params, result })
 }
 

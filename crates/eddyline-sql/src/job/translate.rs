@@ -7,6 +7,7 @@ use crate::connector::{self, TableSink};
 use crate::operators::Settings;
 use crate::operators::aggregate::{AggregateSpec, GroupAggregate, WindowAggregate};
 use crate::operators::exchange::by_columns;
+use crate::operators::interval_join::{Interval, IntervalJoin};
 use crate::operators::join::{JoinSpec, StreamJoin, WindowJoin};
 use crate::operators::limit::LimitOperator;
 use crate::operators::over::{OverSpec, TimeOver, WholeOver};
@@ -16,12 +17,14 @@ use crate::operators::session::{SessionAssign, SessionSpec};
 use crate::operators::set::SetOperator;
 use crate::operators::sink::{CollectOperator, Collected, TableSinkOperator};
 use crate::operators::sort::SortOperator;
-use crate::operators::stages::{ExpandStage, FilterStage, KindStage, PassStage, ProjectStage, UnnestStage};
+use crate::operators::stages::{
+    ExpandStage, FilterStage, KindStage, NotNullStage, PassStage, ProjectStage, UnnestStage,
+};
 use crate::operators::window::WindowStage;
 use crate::parser::span::{SqlError, SqlResult};
 use crate::plan::{
-    JoinKind, Op, OverGroup, RankFunction, Rel, TimeAttribute, WindowKind, changelog_mode, join_keys,
-    window_join_keys,
+    JoinKind, Op, OverGroup, RankFunction, Rel, TimeAttribute, WindowKind, changelog_mode, interval_bounds,
+    join_keys, window_join_keys,
 };
 use crate::types::SqlType;
 use eddyline_core::batch::decode_rows;
@@ -72,10 +75,21 @@ impl Translator {
 
     /// Adds `rel` and its way to `target`.
     pub(crate) fn add(&mut self, rel: &Rel, target: Target) -> SqlResult<()> {
-        let stream = self.stream(rel)?;
+        let mut stream = self.stream(rel)?;
         let updating = stream.updating;
         match target {
             Target::Table(table, sink) => {
+                let persisted = table.columns.iter().filter(|column| column.is_persisted()).enumerate();
+                let not_null = persisted.filter(|(place, column)| {
+                    !column.data_type.nullable && rel.columns[*place].data_type.nullable
+                });
+                let columns: Vec<(usize, String)> =
+                    not_null.map(|(place, column)| (place, column.name.clone())).collect();
+                if !columns.is_empty() {
+                    let drops = self.settings.drops_nulls;
+                    let make = move || NotNullStage { columns: columns.clone(), drops };
+                    stream = self.stage("NotNullEnforcer", rel, stream, updating, make);
+                }
                 let uid = self.uids.next("sink", &table.path.join("."), &[&stream.uid]);
                 let name = format!("Sink: {}", table.name());
                 let node = self
@@ -427,11 +441,12 @@ impl Translator {
         let (pairs, residual) = join_keys(condition.as_ref(), left.columns.len());
         let (left_stream, right_stream) = (self.stream(left)?, self.stream(right)?);
         let updating = [left_stream.updating, right_stream.updating];
-        let is_window = window.is_some();
-        let output_updating = !is_window
+        let appends = updating == [false, false];
+        let interval = interval_bounds(rel).filter(|_| window.is_none() && appends && !self.settings.batch);
+        let output_updating = window.is_none()
+            && interval.is_none()
             && !self.settings.batch
-            && (updating[0] || updating[1] || !matches!(kind, JoinKind::Inner | JoinKind::Semi))
-            || (!is_window && !self.settings.batch && *kind == JoinKind::Semi && updating[1]);
+            && (!appends || !matches!(kind, JoinKind::Inner | JoinKind::Semi));
         let keys =
             [pairs.iter().map(|(a, _)| *a).collect::<Vec<_>>(), pairs.iter().map(|(_, b)| *b).collect()];
         let spec = JoinSpec {
@@ -446,6 +461,13 @@ impl Translator {
         };
         let [left_keys, right_keys] = keys;
         let inputs = vec![(left_stream, Self::keyed(left_keys)), (right_stream, Self::keyed(right_keys))];
+        if let Some(bounds) = interval {
+            let interval = Interval { lower: bounds.lower, upper: bounds.upper };
+            let times = [bounds.left, bounds.right];
+            let make = move || IntervalJoin::new(spec.clone(), interval, times);
+            let node = NodeSpec::named("IntervalJoin").generating_watermarks();
+            return Ok(self.operator(node, rel, inputs, false, make));
+        }
         match window {
             Some(((_, left_end), (_, right_end))) => {
                 let make = move || WindowJoin::new(spec.clone(), [left_end, right_end]);

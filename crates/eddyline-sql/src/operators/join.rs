@@ -43,7 +43,7 @@ pub(crate) struct JoinSpec {
 }
 
 impl JoinSpec {
-    fn pads(&self, side: usize) -> bool {
+    pub(super) fn pads(&self, side: usize) -> bool {
         if side == 0 { self.kind.pads_right() } else { self.kind.pads_left() }
     }
 
@@ -53,13 +53,20 @@ impl JoinSpec {
     }
 
     /// Gives the pair of a row of `side` and one of the other.
-    fn pair(&self, out: &mut Outgoing, meaning: i8, side: usize, row: &[u8], other: &[u8]) -> Result<()> {
+    pub(super) fn pair(
+        &self,
+        out: &mut Outgoing,
+        meaning: i8,
+        side: usize,
+        row: &[u8],
+        other: &[u8],
+    ) -> Result<()> {
         let (left, right) = if side == 0 { (row, other) } else { (other, row) };
         out.push(meaning, &[left, right])
     }
 
     /// Gives a row of `side` alone: padded, or as it is in semi and anti joins.
-    fn alone(&self, out: &mut Outgoing, meaning: i8, side: usize, row: &[u8]) -> Result<()> {
+    pub(super) fn alone(&self, out: &mut Outgoing, meaning: i8, side: usize, row: &[u8]) -> Result<()> {
         if side == 0 {
             out.push(meaning, &[row])
         } else {
@@ -68,7 +75,12 @@ impl JoinSpec {
     }
 
     /// Which of `others` match the row of `side`.
-    fn matching<'r>(&self, side: usize, row: &[u8], others: Vec<&'r [u8]>) -> Result<Vec<&'r [u8]>> {
+    pub(super) fn matching<'r>(
+        &self,
+        side: usize,
+        row: &[u8],
+        others: Vec<&'r [u8]>,
+    ) -> Result<Vec<&'r [u8]>> {
         let Some(residual) = &self.residual else { return Ok(others) };
         if others.is_empty() {
             return Ok(others);

@@ -7,6 +7,7 @@ pub(crate) mod accumulator;
 pub(crate) mod aggregate;
 pub(crate) mod batches;
 pub(crate) mod exchange;
+pub(crate) mod interval_join;
 pub(crate) mod join;
 pub(crate) mod limit;
 pub(crate) mod over;
@@ -30,6 +31,8 @@ pub(crate) struct Settings {
     pub(crate) lenient_casts: bool,
     /// Whether only final results are wanted, at the end.
     pub(crate) batch: bool,
+    /// Whether rows with NULL for a column that must not be are left out instead of being refused.
+    pub(crate) drops_nulls: bool,
     /// Whether the changes of a batch of rows are netted, so that each group changes once.
     pub(crate) nets: bool,
 }

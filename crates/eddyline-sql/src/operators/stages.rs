@@ -5,7 +5,7 @@ use super::{Settings, failed, wall_micros};
 use crate::expr::{Typed, evaluate, evaluate_predicate};
 use crate::row::{ColumnBuilder, ColumnView, Value, kind};
 use crate::types::{SqlType, TypeKind};
-use arrow_array::{ArrayRef, UInt32Array};
+use arrow_array::{Array, ArrayRef, UInt32Array};
 use eddyline_core::{Batch, Error, Result};
 use eddyline_runtime::operator::Stage;
 
@@ -157,6 +157,34 @@ impl Stage for UnnestStage {
         let mut columns = input.rows.columns().iter().map(take).collect::<Result<Vec<_>>>()?;
         columns.extend(builders.into_iter().map(ColumnBuilder::finish));
         emit(Batch::from_arrow(assemble(columns, count, kinds)?, input.created_micros))
+    }
+}
+
+/// Refuses rows with NULL where a table's column must not be, or leaves them out.
+pub(crate) struct NotNullStage {
+    /// The columns and their names.
+    pub(crate) columns: Vec<(usize, String)>,
+    pub(crate) drops: bool,
+}
+
+impl Stage for NotNullStage {
+    fn apply(&mut self, batch: Batch, emit: Emit<'_>) -> Result<()> {
+        let rows = batch.arrow()?;
+        let mut passes = vec![true; rows.num_rows()];
+        for (column, name) in &self.columns {
+            let nulls = rows.column(*column).logical_nulls().filter(|nulls| nulls.null_count() > 0);
+            let Some(nulls) = nulls else { continue };
+            if !self.drops {
+                return Err(failed("Sink", format!("column `{name}` is NOT NULL, but a row has NULL there")));
+            }
+            passes.iter_mut().zip(nulls.iter()).for_each(|(passes, valid)| *passes &= valid);
+        }
+        if passes.iter().all(|passes| *passes) {
+            return emit(batch);
+        }
+        let passes = arrow_array::BooleanArray::from(passes);
+        let rows = arrow_select::filter::filter_record_batch(rows, &passes).map_err(internal)?;
+        emit(Batch::from_arrow(rows, batch.created_micros))
     }
 }
 

@@ -43,7 +43,10 @@ pub(crate) fn changelog_mode(
         Op::Join { kind, .. } => {
             !batch
                 && (inputs()
-                    || (*kind != JoinKind::Inner && *kind != JoinKind::Semi && !super::is_window_join(rel)))
+                    || (*kind != JoinKind::Inner
+                        && *kind != JoinKind::Semi
+                        && !super::is_window_join(rel)
+                        && super::interval_bounds(rel).is_none()))
         }
         Op::Limit { order, .. } => !batch && (!order.is_empty() || inputs()),
         Op::Set { .. } => !batch,

@@ -23,7 +23,7 @@ fn write_rel(
     let indent = if depth == 0 { String::new() } else { format!("{}+- ", "   ".repeat(depth - 1)) };
     let mode = modes.map(|is_changelog| changelog_mode(rel, batch, is_changelog).symbols());
     let mode = mode.map(|mode| format!(", changelogMode={mode}")).unwrap_or_default();
-    let _ = writeln!(out, "{indent}{}{mode}", describe(rel));
+    let _ = writeln!(out, "{indent}{}{mode}", describe(rel, batch));
     for input in rel.inputs() {
         write_rel(input, batch, modes, depth + 1, out);
     }
@@ -41,7 +41,7 @@ fn orders(rel: &Rel, order: &[SortOrder]) -> String {
     order.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
-fn describe(rel: &Rel) -> String {
+fn describe(rel: &Rel, batch: bool) -> String {
     match &*rel.op {
         Op::Scan { table, watermark, .. } => {
             let watermark =
@@ -66,7 +66,11 @@ fn describe(rel: &Rel) -> String {
             let both = Rel::new(Op::Values { rows: Vec::new() }, both);
             let condition =
                 condition.as_ref().map_or("TRUE".to_owned(), |condition| expr_text(condition, &both));
-            let name = if super::is_window_join(rel) { "WindowJoin" } else { "Join" };
+            let name = match () {
+                () if super::is_window_join(rel) => "WindowJoin",
+                () if !batch && super::interval_bounds(rel).is_some() => "IntervalJoin",
+                () => "Join",
+            };
             format!("{name}(joinType=[{kind:?}], where=[{condition}])")
         }
         Op::Aggregate { input, keys, calls, window } => {

@@ -3,12 +3,14 @@
 pub(crate) mod aggregate;
 mod changelog;
 mod explain;
+mod interval;
 mod prune;
 mod rewrite;
 
 pub(crate) use aggregate::{AggregateCall, AggregateFunction};
 pub(crate) use changelog::changelog_mode;
 pub(crate) use explain::explain;
+pub(crate) use interval::interval_bounds;
 pub(crate) use rewrite::optimize;
 
 use crate::catalog::TableDef;

@@ -123,6 +123,7 @@ impl Session {
             zone: self.options.zone()?,
             lenient_casts: self.options.is("table.exec.legacy-cast-behaviour", "enabled"),
             batch: self.options.batch,
+            drops_nulls: self.options.is("table.exec.sink.not-null-enforcer", "DROP"),
             nets: !self.options.is("table.exec.mini-batch.enabled", "false"),
         })
     }

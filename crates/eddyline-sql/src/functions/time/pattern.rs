@@ -51,7 +51,7 @@ pub(super) const WEEKDAYS: [&str; 7] =
 
 /// What both dialects know, and what each knows besides.
 const LETTERS: &str = "GyMLdDEaHhKkmsS";
-const FORMATTER_LETTERS: &str = "uQqecnNAwW";
+const FORMATTER_LETTERS: &str = "uQqecnNAwWY";
 const SIMPLE_LETTERS: &str = "uwWFYXZz";
 
 impl Pattern {
