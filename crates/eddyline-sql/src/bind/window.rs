@@ -147,7 +147,6 @@ impl Binder<'_> {
         };
         let time_attribute = column.time;
         let mut columns = input.columns.clone();
-        columns[time].time = None;
         for column in &mut columns {
             column.window = None;
         }
