@@ -43,7 +43,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     one("ATAN", |args, _| given(float(args, 0).atan())),
     two("ATAN2", |args, _| given(float(args, 0).atan2(float(args, 1)))),
     one("SINH", |args, _| given(float(args, 0).sinh())),
-    one("COSH", |args, _| given(cosh(float(args, 0)))),
+    one("COSH", |args, _| given(float(args, 0).cosh())),
     one("TANH", |args, _| given(float(args, 0).tanh())),
     // Java's own factors, so that the last digit is the same.
     one("DEGREES", |args, _| given(float(args, 0) * 57.295_779_513_082_32)),
@@ -71,15 +71,4 @@ fn power(base: f64, exponent: f64) -> f64 {
     } else {
         base.powf(exponent)
     }
-}
-
-/// As Java computes it, to the last digit.
-fn cosh(value: f64) -> f64 {
-    let value = value.abs();
-    if value < 0.5 * consts::LN_2 {
-        let beyond = value.exp_m1();
-        return 1.0 + beyond * beyond / (2.0 * (1.0 + beyond));
-    }
-    let power = value.exp();
-    if value < 22.0 { 0.5 * power + 0.5 / power } else { value.cosh() }
 }
