@@ -90,12 +90,12 @@ fn main() -> ExitCode {
         Command::Simulate { seeds, first_seed, arguments } => {
             let mut all = cargo::simulation_arguments(seeds, first_seed);
             all.extend(arguments);
-            process::replace_by_package(cargo::SIMULATION_PACKAGE, &[], all)
+            process::replace_by_package(cargo::PROFILE, cargo::SIMULATION_PACKAGE, &[], all)
         }
         Command::Services { command } => services::run(command),
         Command::Bench { name, arguments } => {
             let all = name.into_iter().chain(arguments).collect();
-            process::replace_by_package(cargo::BENCH_PACKAGE, &[], all)
+            process::replace_by_package(cargo::MEASURED_PROFILE, cargo::BENCH_PACKAGE, &[], all)
         }
     };
     match outcome {
