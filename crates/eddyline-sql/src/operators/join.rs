@@ -1,12 +1,13 @@
 //! Joins: of everything that ever came, and window by window.
 
 use super::aggregate::{encode_columns, ends_closed_by};
-use super::batches::{Incoming, Outgoing, flush, hash_of};
+use super::batches::{Incoming, Outgoing, damaged, flush, hash_of};
 use super::{Settings, failed, wall_micros};
 use crate::expr::{Typed, evaluate_predicate};
 use crate::plan::JoinKind;
 use crate::row::{ColumnView, RowBytes, columns_of_rows, kind, row_bytes, views_of};
 use crate::types::SqlType;
+use arrow_array::{ArrayRef, BooleanArray};
 use eddyline_core::{Batch, Data, EventTime, Result};
 use eddyline_runtime::{Operator, OperatorContext, Progress, Stateful};
 use eddyline_state::{KeyedTable, ManagedState, NamespacedTable};
@@ -15,13 +16,13 @@ use std::collections::BTreeMap;
 /// The rows of one key on one side.
 #[derive(Debug, Clone, PartialEq, Default, Data)]
 pub(crate) struct Rows {
-    rows: BTreeMap<Vec<u8>, Copies>,
+    pub(super) rows: BTreeMap<Vec<u8>, Copies>,
 }
 
 /// How often a row is there, and how many rows of the other side match it.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Data)]
 pub(crate) struct Copies {
-    count: i64,
+    pub(super) count: i64,
     matches: i64,
 }
 
@@ -85,25 +86,37 @@ impl JoinSpec {
         if others.is_empty() {
             return Ok(others);
         }
-        let mut columns = Vec::new();
-        for at in 0..2 {
-            let types = &self.types[at];
-            let made = if at == side {
-                columns_of_rows(types, std::iter::repeat_n(row, others.len()))
-            } else {
-                columns_of_rows(types, others.iter().copied())
-            };
-            columns.extend(made.map_err(super::batches::damaged)?);
-        }
-        let batch = super::batches::assemble(columns, others.len(), None)?;
-        let context = self.settings.context(wall_micros());
-        let holds = evaluate_predicate(residual, &batch, &context).map_err(|error| failed("Join", error))?;
+        let own = columns_of_rows(&self.types[side], std::iter::repeat_n(row, others.len()));
+        let holds =
+            self.holds(residual, side, own.map_err(damaged)?, others.iter().copied(), others.len())?;
         Ok(others
             .into_iter()
             .enumerate()
             .filter(|(place, _)| holds.value(*place))
             .map(|(_, other)| other)
             .collect())
+    }
+
+    /// For which pairs of a row in the columns `own` of `side` and one of `others` the residual condition holds.
+    pub(super) fn holds<'r>(
+        &self,
+        residual: &Typed,
+        side: usize,
+        own: Vec<ArrayRef>,
+        others: impl Iterator<Item = &'r [u8]>,
+        count: usize,
+    ) -> Result<BooleanArray> {
+        let theirs = columns_of_rows(&self.types[1 - side], others).map_err(damaged)?;
+        let (mut columns, right) = if side == 0 { (own, theirs) } else { (theirs, own) };
+        columns.extend(right);
+        let batch = super::batches::assemble(columns, count, None)?;
+        let context = self.settings.context(wall_micros());
+        evaluate_predicate(residual, &batch, &context).map_err(|error| failed("Join", error))
+    }
+
+    /// Whether nothing depends on how many matches a row has: then the pairs of many rows can be found at once.
+    pub(super) fn is_inner(&self) -> bool {
+        !(self.counts(0) || self.counts(1) || matches!(self.kind, JoinKind::Semi | JoinKind::Anti))
     }
 
     /// Gives the join of all rows of one key.
@@ -145,11 +158,11 @@ impl JoinSpec {
     }
 }
 
-fn has_null(views: &[ColumnView<'_>], keys: &[usize], row: usize) -> bool {
+pub(super) fn has_null(views: &[ColumnView<'_>], keys: &[usize], row: usize) -> bool {
     keys.iter().any(|key| views[*key].is_null(row))
 }
 
-fn add(rows: &mut Rows, row: Vec<u8>, sign: i64) {
+pub(super) fn add(rows: &mut Rows, row: Vec<u8>, sign: i64) {
     let copies = rows.rows.entry(row.clone()).or_default();
     copies.count += sign;
     if copies.count == 0 {
@@ -164,9 +177,9 @@ fn tables(context: &OperatorContext<'_>) -> [KeyedTable<RowBytes, Rows>; 2] {
 
 /// A join of everything that ever came.
 pub(crate) struct StreamJoin {
-    spec: JoinSpec,
-    sides: [KeyedTable<RowBytes, Rows>; 2],
-    out: Outgoing,
+    pub(super) spec: JoinSpec,
+    pub(super) sides: [KeyedTable<RowBytes, Rows>; 2],
+    pub(super) out: Outgoing,
 }
 
 impl StreamJoin {
@@ -267,6 +280,9 @@ impl Operator for StreamJoin {
 
     fn on_batch(&mut self, side: usize, batch: Batch, context: &mut OperatorContext<'_>) -> Result<()> {
         let input = Incoming::new(&batch, self.spec.updating[side])?;
+        if !self.spec.settings.batch && self.spec.is_inner() {
+            return self.join_inner(side, &input, context);
+        }
         let views = views_of(input.rows.columns());
         let keys = self.spec.keys[side].clone();
         for row in 0..input.len() {

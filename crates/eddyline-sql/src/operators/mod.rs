@@ -8,6 +8,7 @@ pub(crate) mod aggregate;
 pub(crate) mod batches;
 pub(crate) mod distinct;
 pub(crate) mod exchange;
+mod inner_join;
 pub(crate) mod interval_join;
 pub(crate) mod join;
 pub(crate) mod keys;

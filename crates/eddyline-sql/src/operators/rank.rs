@@ -87,9 +87,25 @@ impl RankSpec {
         found
     }
 
+    /// Whether rows that are out of the range now are so for ever.
+    fn forgets(&self) -> bool {
+        !self.updating && self.function == RankFunction::RowNumber && self.end != u64::MAX
+    }
+
+    /// Whether a row with that key would only be forgotten.
+    fn is_out_of_range(&self, sorted: &Sorted, key: &[u8]) -> bool {
+        if !self.forgets() || self.last_of_equals {
+            return false;
+        }
+        // At least one row per key: cheap to say where it matters, at few rows.
+        let is_full = sorted.rows.len() as u64 >= self.end
+            || sorted.rows.values().map(|equals| equals.len() as u64).sum::<u64>() >= self.end;
+        is_full && sorted.rows.last_key_value().is_some_and(|(last, _)| key >= last.as_slice())
+    }
+
     /// Forgets rows that can never come into the range.
     fn trim(&self, sorted: &mut Sorted) {
-        if self.updating || self.function != RankFunction::RowNumber || self.end == u64::MAX {
+        if !self.forgets() {
             return;
         }
         let mut total: u64 = sorted.rows.values().map(|equals| equals.len() as u64).sum();
@@ -225,12 +241,17 @@ impl Operator for StreamRank {
                 touched.insert(key.clone(), before);
                 order.push(key.clone());
             }
+            let sort_key = self.spec.sort_key(&views, row);
             let sorted = self.partitions.entry_or_insert_with(hash, &key, Sorted::default);
-            let (sort_key, bytes) = (self.spec.sort_key(&views, row), row_bytes(&views, row));
+            if self.spec.is_out_of_range(sorted, &sort_key) {
+                continue;
+            }
+            let bytes = row_bytes(&views, row);
             if input.is_retraction(row) {
                 RankSpec::remove(sorted, &sort_key, &bytes);
             } else {
                 self.spec.insert(sorted, sort_key, bytes);
+                self.spec.trim(sorted);
             }
             if !batch_mode && !self.spec.settings.nets {
                 self.give_changes(&mut touched, &mut order)?;

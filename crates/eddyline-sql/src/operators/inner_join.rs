@@ -1,0 +1,100 @@
+//! Inner joins of everything that ever came, a batch at a time.
+//!
+//! A row's partners are those of the other side, which the batch does not change, and nothing depends on how many there
+//! are: so the pairs of many rows are found first, and the residual condition is computed over all of them at once.
+
+use super::aggregate::encode_columns;
+use super::batches::{Incoming, flush, hash_of};
+use super::join::{Rows, StreamJoin, add, has_null};
+use crate::row::{RowBytes, row_bytes, views_of};
+use arrow_array::{ArrayRef, UInt32Array};
+use eddyline_core::{Error, Result};
+use eddyline_runtime::OperatorContext;
+
+/// Pairs whose residual condition is computed at once; a row has all of its own.
+const PAIRS: usize = 4_096;
+
+/// A row of the batch, and a row of the other side with how often that is there.
+type Pair<'r> = (u32, &'r [u8], i64);
+
+impl StreamJoin {
+    /// Joins a batch of `side` with the other side and keeps its rows.
+    pub(super) fn join_inner(
+        &mut self,
+        side: usize,
+        input: &Incoming,
+        context: &mut OperatorContext<'_>,
+    ) -> Result<()> {
+        let views = views_of(input.rows.columns());
+        let keys = self.spec.keys[side].clone();
+        let mut key = RowBytes::new();
+        let mut first = 0;
+        while first < input.len() {
+            let theirs = &self.sides[1 - side];
+            let mut pairs: Vec<Pair<'_>> = Vec::new();
+            let mut end = first;
+            while end < input.len() && pairs.len() < PAIRS {
+                if !has_null(&views, &keys, end) {
+                    key.clear();
+                    encode_columns(&views, &keys, end, &mut key);
+                    let found = theirs.get(hash_of(&key), &key);
+                    let rows = found.iter().flat_map(|found| &found.rows);
+                    pairs.extend(rows.map(|(other, copies)| (end as u32, other.as_slice(), copies.count)));
+                }
+                end += 1;
+            }
+            let passes = self.passing(side, input, &pairs)?;
+            let mut row = RowBytes::new();
+            for (place, (number, other, times)) in pairs.iter().enumerate() {
+                if !passes.as_ref().is_none_or(|passes| passes.value(place)) {
+                    continue;
+                }
+                let number = *number as usize;
+                row.clear();
+                crate::row::encode_row(&views, number, &mut row);
+                for _ in 0..*times {
+                    self.spec.pair(&mut self.out, input.kind(number), side, &row, other)?;
+                }
+                flush(&mut self.out, false, input.created_micros, context)?;
+            }
+            first = end;
+        }
+        for row in 0..input.len() {
+            // NULL equals nothing: such a row never finds a partner.
+            if has_null(&views, &keys, row) {
+                continue;
+            }
+            key.clear();
+            encode_columns(&views, &keys, row, &mut key);
+            self.keep(side, &key, row_bytes(&views, row), if input.is_retraction(row) { -1 } else { 1 });
+        }
+        flush(&mut self.out, true, input.created_micros, context)
+    }
+
+    /// Which of `pairs` the residual condition holds for; none if there is no condition.
+    fn passing(
+        &self,
+        side: usize,
+        input: &Incoming,
+        pairs: &[Pair<'_>],
+    ) -> Result<Option<arrow_array::BooleanArray>> {
+        let Some(residual) = &self.spec.residual else { return Ok(None) };
+        let indices = UInt32Array::from_iter_values(pairs.iter().map(|(row, ..)| *row));
+        let take = |column: &ArrayRef| {
+            arrow_select::take::take(column, &indices, None)
+                .map_err(|error| Error::internal(error.to_string()))
+        };
+        let own = input.rows.columns().iter().map(take).collect::<Result<Vec<_>>>()?;
+        let others = pairs.iter().map(|(_, other, _)| *other);
+        self.spec.holds(residual, side, own, others, pairs.len()).map(Some)
+    }
+
+    fn keep(&mut self, side: usize, key: &RowBytes, row: RowBytes, sign: i64) {
+        let hash = hash_of(key);
+        let rows = self.sides[side].entry_or_insert_with(hash, key, Rows::default);
+        add(rows, row, sign);
+        if rows.rows.is_empty() {
+            self.sides[side].remove(hash, key);
+        }
+    }
+}
