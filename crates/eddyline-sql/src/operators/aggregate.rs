@@ -239,11 +239,6 @@ impl Stateful for WindowAggregate {
     }
 }
 
-/// The watermark that closes windows which end at so many milliseconds or before.
-pub(crate) fn ends_closed_by(watermark: EventTime) -> EventTime {
-    watermark.saturating_add(1)
-}
-
 impl Operator for WindowAggregate {
     fn open(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
         let info = context.info();
@@ -256,7 +251,7 @@ impl Operator for WindowAggregate {
         if self.processing_time
             && let Some(end) = self.groups.first_namespace()
         {
-            context.wake_at(end);
+            context.wake_at(self.spec.settings.instant_of(end));
         }
         Ok(())
     }
@@ -270,7 +265,7 @@ impl Operator for WindowAggregate {
         let closed = if self.processing_time || self.spec.settings.batch {
             EventTime::MIN
         } else {
-            ends_closed_by(context.watermark())
+            self.spec.settings.ends_closed_by(context.watermark())
         };
         for row in 0..input.len() {
             let Some(end) = views[self.end].int(row) else { continue };
@@ -284,7 +279,7 @@ impl Operator for WindowAggregate {
             let group = self.groups.entry(end, hash_of(&key), &key, || spec.create());
             spec.add(group, &views, row, input.is_retraction(row))?;
             if self.processing_time {
-                context.wake_at(end);
+                context.wake_at(self.spec.settings.instant_of(end));
             }
         }
         if late > 0 {
@@ -296,16 +291,16 @@ impl Operator for WindowAggregate {
     fn on_watermark(&mut self, watermark: EventTime, context: &mut OperatorContext<'_>) -> Result<Progress> {
         self.watermark = watermark;
         if !self.processing_time {
-            self.fire(ends_closed_by(watermark), context)?;
+            self.fire(self.spec.settings.ends_closed_by(watermark), context)?;
         }
         Ok(Progress::Done)
     }
 
     fn on_processing_time(&mut self, now_ms: i64, context: &mut OperatorContext<'_>) -> Result<Progress> {
         if self.processing_time {
-            self.fire(now_ms, context)?;
+            self.fire(self.spec.settings.clock_of(now_ms), context)?;
             if let Some(end) = self.groups.first_namespace() {
-                context.wake_at(end);
+                context.wake_at(self.spec.settings.instant_of(end));
             }
         }
         Ok(Progress::Done)

@@ -1,6 +1,6 @@
 //! Joins: of everything that ever came, and window by window.
 
-use super::aggregate::{encode_columns, ends_closed_by};
+use super::aggregate::encode_columns;
 use super::batches::{Incoming, Outgoing, flush, hash_of};
 use super::{Settings, failed, wall_micros};
 use crate::expr::{Typed, evaluate_predicate};
@@ -379,8 +379,11 @@ impl Operator for WindowJoin {
     fn on_batch(&mut self, side: usize, batch: Batch, context: &mut OperatorContext<'_>) -> Result<()> {
         let input = Incoming::new(&batch, self.spec.updating[side])?;
         let views = views_of(input.rows.columns());
-        let closed =
-            if self.spec.settings.batch { EventTime::MIN } else { ends_closed_by(context.watermark()) };
+        let closed = if self.spec.settings.batch {
+            EventTime::MIN
+        } else {
+            self.spec.settings.ends_closed_by(context.watermark())
+        };
         let mut late = 0;
         for row in 0..input.len() {
             let Some(end) = views[self.ends[side]].int(row).map(|end| end.div_euclid(1_000)) else {
@@ -407,7 +410,7 @@ impl Operator for WindowJoin {
     }
 
     fn on_watermark(&mut self, watermark: EventTime, context: &mut OperatorContext<'_>) -> Result<Progress> {
-        self.fire(ends_closed_by(watermark), context)?;
+        self.fire(self.spec.settings.ends_closed_by(watermark), context)?;
         Ok(Progress::Done)
     }
 
