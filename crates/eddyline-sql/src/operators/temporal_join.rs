@@ -164,12 +164,11 @@ impl Operator for TemporalJoin {
                     .with_hint("leave such rows out by a filter"));
             };
             let mut key = RowBytes::new();
-            if side == 0 && keys.iter().any(|key| views[*key].is_null(row)) {
-                // NULL is no key, so such rows find no version.
-                key.push(0xff);
-            } else {
-                encode_columns(&views, &keys, row, &mut key);
+            if side == 1 && keys.iter().any(|key| views[*key].is_null(row)) {
+                // NULL equals nothing.
+                continue;
             }
+            encode_columns(&views, &keys, row, &mut key);
             self.add(side, &key, time, meaning, row_bytes(&views, row));
         }
         Ok(())
