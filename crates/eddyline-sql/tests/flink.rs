@@ -1,7 +1,7 @@
 //! Queries with the results that Flink 2.3 gave for them, late rows and changelogs included.
 //!
-//! `flink/streaming` and `flink/batch` hold a query per file, a line `----`, and Flink's final rows as JSON arrays, in any
-//! order. The tables are those of `flink/tables.sql`.
+//! `flink/streaming` and `flink/batch` hold a script per file, a line `----`, and Flink's final rows of its last query as
+//! JSON arrays, in any order. There are the tables of `flink/tables.sql`; a script may define its own over `${DATA}`.
 
 use eddyline_sql::{OutputFormat, Session, SqlMode};
 use serde_json::Value;
@@ -36,24 +36,36 @@ fn values_of(line: &str) -> String {
     format!("[{}]", values.join(","))
 }
 
+/// Files with rows that may be late; each has a sorted twin.
+const WITH_LATE_ROWS: [(&str, &str); 4] =
+    [("orders", ".csv"), ("trades", ".csv"), ("clicks", ".json"), ("rates", ".csv")];
+
 fn run(query: &str, mode: SqlMode, parallelism: &str, sorted: bool) -> Result<Vec<String>, String> {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/flink/data");
-    let mut tables = include_str!("flink/tables.sql").replace("${DATA}", &data.display().to_string());
+    let script = format!("{}{query}", include_str!("flink/tables.sql"));
+    let mut script = script.replace("${DATA}", &data.display().to_string());
     if sorted {
-        tables = tables.replace("/orders.csv", "/orders_sorted.csv");
+        for (name, ending) in WITH_LATE_ROWS {
+            script = script.replace(&format!("/{name}{ending}"), &format!("/{name}_sorted{ending}"));
+        }
     }
     let mut session = Session::new();
     session.set_mode(mode);
     session.set_option("parallelism.default", parallelism).expect("a parallelism");
     session.set_option("table.local-time-zone", "UTC").expect("a time zone");
     let mut out = Vec::new();
-    session
-        .run_script(&format!("{tables}{query}"), OutputFormat::Json, &mut out)
-        .map_err(|error| error.report())?;
+    session.run_script(&script, OutputFormat::Json, &mut out).map_err(|error| error.report())?;
     let text = String::from_utf8(out).expect("UTF-8");
     let mut rows: Vec<String> = text.lines().map(values_of).collect();
     rows.sort();
     Ok(rows)
+}
+
+/// Of the programs that were made by chance, `name` ends with a number: a fourth of them is enough at two workers.
+fn is_left_out(name: &str) -> bool {
+    let generated = name.starts_with("program_") || name.starts_with("windows_");
+    let number: String = name.chars().filter(char::is_ascii_digit).collect();
+    generated && number.parse::<usize>().is_ok_and(|number| !number.is_multiple_of(4))
 }
 
 /// Compares with what Flink gave. At two workers no row may be late, because whether one is depends on how far the other
@@ -67,14 +79,14 @@ fn check(folder: &str, mode: SqlMode, parallelism: &str, skipped: &[&str]) {
     let mut wrong = Vec::new();
     for file in &files {
         let name = file.file_stem().expect("a name").to_string_lossy().into_owned();
-        if skipped.contains(&name.as_str()) {
+        if skipped.contains(&name.as_str()) || (parallelism != "1" && is_left_out(&name)) {
             continue;
         }
         let text = std::fs::read_to_string(file).expect("a test");
         let (query, rows) = text.split_once("\n----\n").expect("a query and rows");
         let mut expected: Vec<String> = rows.lines().map(values_of).collect();
         expected.sort();
-        let sorted = parallelism != "1" && query.contains("orders");
+        let sorted = parallelism != "1" && WITH_LATE_ROWS.iter().any(|(name, _)| query.contains(name));
         if sorted {
             expected = match run(query, mode, "1", true) {
                 Ok(rows) => rows,

@@ -259,8 +259,10 @@ fn expand(rel: Rel, grouping: &Grouping, calls: &mut [AggregateCall]) -> Rel {
     }
     columns.extend(copies.iter().map(|copy| rel.columns[*copy].clone()));
     columns.push(Column::new("$grouping", TypeKind::BigInt.not_null()));
-    let projections = grouping.sets.iter().map(|set| {
-        let mut bits = 0i64;
+    let projections = grouping.sets.iter().enumerate().map(|(number, set)| {
+        // A set that stands there several times gives its groups so often: the bits above tell them apart.
+        let before = grouping.sets[..number].iter().filter(|other| *other == set).count() as i64;
+        let mut bits = before << key_count;
         let mut exprs: Vec<Typed> = (0..width)
             .map(|column| {
                 if column < key_count && !set.contains(&column) {

@@ -1,16 +1,19 @@
 //! Taking out of a sub-query what it says of the query around.
 //!
 //! Conditions that name columns of the query around move up, past projections, aggregates (which then group by what the
-//! conditions read), joins and limits (which then are per value of it), until a join can take them.
+//! conditions read), joins and limits (which then are per value of it), until a join can take them. What is no equality
+//! cannot move past an aggregate: there the sub-query is joined with the values that the query around has.
 
+use super::expr::or;
 use crate::expr::{Comparison, Node, Typed};
 use crate::parser::span::{Span, SqlError, SqlResult};
 use crate::plan::{Column, JoinKind, Op, Rel};
 use crate::row::SortOrder;
+use crate::types::TypeKind;
 
-/// Takes what `rel` says of the query around out of it. The first columns stay those of `rel`; others may follow.
+/// Takes what `rel` says of the query around, whose rows are `around`, out of it. The first columns stay those of `rel`; others may follow.
 /// Conditions are over the result (columns) and the query around (`Outer`).
-pub(super) fn decorrelate(rel: Rel, span: Span) -> SqlResult<(Rel, Vec<Typed>)> {
+pub(super) fn decorrelate(rel: Rel, around: &Rel, span: Span) -> SqlResult<(Rel, Vec<Typed>)> {
     if !speaks_of_outer(&rel) {
         return Ok((rel, Vec::new()));
     }
@@ -20,7 +23,7 @@ pub(super) fn decorrelate(rel: Rel, span: Span) -> SqlResult<(Rel, Vec<Typed>)> 
     let Rel { op, columns } = rel;
     match *op {
         Op::Filter { input, predicate } => {
-            let (input, mut conditions) = decorrelate(input, span)?;
+            let (input, mut conditions) = decorrelate(input, around, span)?;
             let mut own = Vec::new();
             for conjunct in predicate.conjuncts() {
                 if conjunct.has_outer() { conditions.push(conjunct) } else { own.push(conjunct) }
@@ -28,9 +31,11 @@ pub(super) fn decorrelate(rel: Rel, span: Span) -> SqlResult<(Rel, Vec<Typed>)> 
             Ok((input.filter(Typed::and(own)), conditions))
         }
         Op::Project { input, mut exprs } => {
-            let (input, conditions) = decorrelate(input, span)?;
+            let (mut input, mut conditions) = decorrelate(input, around, span)?;
             if exprs.iter().any(Typed::has_outer) {
-                return Err(unsupported());
+                let domain = Domain::of(around, conditions.iter().chain(&exprs)).ok_or_else(unsupported)?;
+                exprs = exprs.into_iter().map(|expr| domain.inside(expr, input.columns.len())).collect();
+                (input, conditions) = domain.join(input, conditions);
             }
             let mut names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
             let conditions = conditions
@@ -51,10 +56,8 @@ pub(super) fn decorrelate(rel: Rel, span: Span) -> SqlResult<(Rel, Vec<Typed>)> 
             Ok((input.project(exprs, names), conditions))
         }
         Op::Aggregate { input, keys, calls, window } => {
-            let (input, conditions) = decorrelate(input, span)?;
-            if conditions.iter().any(|condition| !is_equality(condition)) {
-                return Err(unsupported());
-            }
+            let (input, conditions) = decorrelate(input, around, span)?;
+            let (input, conditions) = by_equality(input, conditions, around).ok_or_else(unsupported)?;
             let mut all = keys.clone();
             for column in conditions.iter().flat_map(Typed::columns) {
                 if !all.contains(&column) {
@@ -85,11 +88,11 @@ pub(super) fn decorrelate(rel: Rel, span: Span) -> SqlResult<(Rel, Vec<Typed>)> 
             if condition.as_ref().is_some_and(Typed::has_outer) && kind != JoinKind::Inner {
                 return Err(unsupported());
             }
-            let (left, mut conditions) = decorrelate(left, span)?;
+            let (left, mut conditions) = decorrelate(left, around, span)?;
             let old_left = join_width(&columns, &right, kind);
             let added_left = left.columns.len() - old_left;
             let right_width = right.columns.len();
-            let (right, more) = decorrelate(right, span)?;
+            let (right, more) = decorrelate(right, around, span)?;
             if !more.is_empty() && kind != JoinKind::Inner {
                 return Err(unsupported());
             }
@@ -120,10 +123,8 @@ pub(super) fn decorrelate(rel: Rel, span: Span) -> SqlResult<(Rel, Vec<Typed>)> 
         }
         Op::Limit { input, order, offset, fetch } => {
             // The first rows for each row of the query around: the first rows of each partition.
-            let (input, conditions) = decorrelate(input, span)?;
-            if conditions.iter().any(|condition| !is_equality(condition)) {
-                return Err(unsupported());
-            }
+            let (input, conditions) = decorrelate(input, around, span)?;
+            let (input, conditions) = by_equality(input, conditions, around).ok_or_else(unsupported)?;
             let mut partition: Vec<usize> = conditions.iter().flat_map(Typed::columns).collect();
             partition.sort_unstable();
             partition.dedup();
@@ -139,9 +140,86 @@ pub(super) fn decorrelate(rel: Rel, span: Span) -> SqlResult<(Rel, Vec<Typed>)> 
                 conditions,
             ))
         }
-        Op::Sort { input, .. } => decorrelate(input, span),
+        Op::Sort { input, .. } => decorrelate(input, around, span),
         _ => Err(unsupported()),
     }
+}
+
+/// The values of columns of the query around.
+struct Domain {
+    rel: Rel,
+    /// Its columns, by their places in the query around.
+    columns: Vec<usize>,
+}
+
+impl Domain {
+    /// The values of the columns of `around` that `exprs` speak of.
+    fn of<'e>(around: &Rel, exprs: impl Iterator<Item = &'e Typed>) -> Option<Domain> {
+        let mut columns = Vec::new();
+        let mut is_next = true;
+        for expr in exprs {
+            let mut copy = expr.clone();
+            copy.rewrite(&mut |part| {
+                if let Node::Outer { depth, column } = *part.node {
+                    is_next &= depth == 1;
+                    if !columns.contains(&column) {
+                        columns.push(column);
+                    }
+                }
+                None
+            });
+        }
+        if !is_next || columns.iter().any(|column| *column >= around.columns.len()) {
+            return None;
+        }
+        let names = columns.iter().map(|column| around.columns[*column].name.clone()).collect();
+        let exprs = columns.iter().map(|column| around.typed(*column)).collect();
+        Some(Domain { rel: super::select::distinct(around.clone().project(exprs, names)), columns })
+    }
+
+    /// `expr` over a relation of `width` columns and the domain behind it.
+    fn inside(&self, mut expr: Typed, width: usize) -> Typed {
+        expr.rewrite(&mut |part| match *part.node {
+            Node::Outer { depth: 1, column } => {
+                let place = self.columns.iter().position(|known| *known == column)?;
+                Some(Typed::column(width + place, &part.data_type))
+            }
+            _ => None,
+        });
+        expr
+    }
+
+    /// `input` with the values for which `conditions` hold, and the conditions that these are those of a row around.
+    fn join(self, input: Rel, conditions: Vec<Typed>) -> (Rel, Vec<Typed>) {
+        let width = input.columns.len();
+        let on: Vec<Typed> = conditions.into_iter().map(|condition| self.inside(condition, width)).collect();
+        let boolean = TypeKind::Boolean.not_null();
+        let equalities = self.columns.iter().zip(&self.rel.columns).enumerate();
+        let equalities = equalities.map(|(place, (column, known))| {
+            let inner = Typed::column(width + place, &known.data_type);
+            let outer = Typed::new(Node::Outer { depth: 1, column: *column }, known.data_type.clone());
+            let equal = Typed::equal(inner.clone(), outer.clone());
+            if !known.data_type.nullable {
+                return equal;
+            }
+            let is_null = |typed| Typed::new(Node::IsNull(typed), boolean.clone());
+            or(vec![equal, Typed::and(vec![is_null(inner), is_null(outer)])])
+        });
+        let equalities = equalities.collect();
+        let on = (!on.is_empty()).then(|| Typed::and(on));
+        (input.join(self.rel, JoinKind::Inner, on), equalities)
+    }
+}
+
+/// `input` with conditions that an aggregate or a limit may group by.
+fn by_equality(input: Rel, conditions: Vec<Typed>, around: &Rel) -> Option<(Rel, Vec<Typed>)> {
+    let (mut equalities, others): (Vec<_>, Vec<_>) = conditions.into_iter().partition(is_equality);
+    if others.is_empty() {
+        return Some((input, equalities));
+    }
+    let (input, more) = Domain::of(around, others.iter())?.join(input, others);
+    equalities.extend(more);
+    Some((input, equalities))
 }
 
 fn join_width(columns: &[Column], right: &Rel, kind: JoinKind) -> usize {
@@ -153,7 +231,7 @@ fn speaks_of_outer(rel: &Rel) -> bool {
 }
 
 /// `column = outer`, in either order, where both sides speak of one relation each.
-fn is_equality(condition: &Typed) -> bool {
+pub(super) fn is_equality(condition: &Typed) -> bool {
     match &*condition.node {
         Node::Compare(Comparison::Equal, left, right) => {
             (!left.has_outer() && right.columns().is_empty())

@@ -1,7 +1,7 @@
 //! FROM: tables, views, sub-queries, joins, and the names that they bring.
 
 use super::expr::{ExprBinder, not};
-use super::query::rename;
+use super::query::{rename, unsorted};
 use super::scope::{Scope, ScopeColumn};
 use super::{Binder, subquery};
 use crate::catalog::{ColumnSource, Object, TableDef, View};
@@ -48,7 +48,7 @@ impl Binder<'_> {
                 if let Some(time) = system_time {
                     return Err(SqlError::at(
                         time.span,
-                        "FOR SYSTEM_TIME AS OF (temporal join) is not supported",
+                        "FOR SYSTEM_TIME AS OF stands behind a table that is joined",
                     ));
                 }
                 let (rel, path) = self.table(name, hints)?;
@@ -58,9 +58,9 @@ impl Binder<'_> {
                 let rel = match (lateral, left) {
                     (true, Some((_, scope))) => {
                         let scope = Scope { columns: scope.columns.clone(), outer };
-                        self.query(query, Some(&scope))?
+                        unsorted(self.query(query, Some(&scope))?)
                     }
-                    _ => self.query(query, outer)?,
+                    _ => unsorted(self.query(query, outer)?),
                 };
                 self.named(rel, Vec::new(), alias.as_ref(), outer)
             }
@@ -235,6 +235,11 @@ impl Binder<'_> {
                 return Ok((rel.filter(predicate), scope));
             }
             return Ok((rel, scope));
+        }
+        if let TableRef::Table { name, hints, system_time: Some(time), alias } = table {
+            let (rel, path) = self.table(name, hints)?;
+            let right = self.named(rel, path, alias.as_ref(), outer)?;
+            return self.temporal_join((left, left_scope), right, kind, time, condition, outer);
         }
         let lateral = matches!(table, TableRef::Derived { lateral: true, .. });
         let (right, right_scope) = self.table_ref(table, Some((&left, &left_scope)), outer)?;

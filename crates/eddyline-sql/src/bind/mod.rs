@@ -12,6 +12,7 @@ mod query;
 mod scope;
 mod select;
 mod subquery;
+mod temporal;
 mod window;
 
 pub(crate) use aggregate::window_of;
@@ -99,6 +100,7 @@ pub(crate) fn expressions(rel: &Rel) -> Vec<&Typed> {
         Op::Project { exprs, .. } => exprs.iter().collect(),
         Op::Filter { predicate, .. } => vec![predicate],
         Op::Join { condition, .. } => condition.iter().collect(),
+        Op::TemporalJoin { condition, .. } => vec![condition],
         Op::Unnest { expr, .. } => vec![expr],
         Op::Expand { projections, .. } => projections.iter().flatten().collect(),
         _ => Vec::new(),

@@ -19,8 +19,10 @@ impl Binder<'_> {
         if has_ctes {
             self.ctes.borrow_mut().push(BTreeMap::new());
             for cte in &query.with {
-                let bound =
-                    self.query(&cte.query, outer).and_then(|rel| rename(rel, &cte.columns, cte.name.span));
+                let bound = self
+                    .query(&cte.query, outer)
+                    .map(unsorted)
+                    .and_then(|rel| rename(rel, &cte.columns, cte.name.span));
                 match bound {
                     Ok(rel) => {
                         if let Some(level) = self.ctes.borrow_mut().last_mut() {
@@ -107,7 +109,7 @@ impl Binder<'_> {
                 let selected = self.select(select, &[], outer)?;
                 Ok(selected.rel.keep(selected.visible))
             }
-            SetExpr::Query(query) => self.query(query, outer),
+            SetExpr::Query(query) => self.query(query, outer).map(unsorted),
             SetExpr::Values(rows, span) => self.values(rows, *span, outer),
             SetExpr::Table(name) => self.table(name, &[]).map(|(rel, _)| rel),
             SetExpr::SetOp { .. } => self.set_operation(body, outer),
@@ -243,6 +245,22 @@ fn union_all(left: Rel, right: Rel) -> Rel {
         }
     }
     Rel::new(Op::Union { inputs }, columns)
+}
+
+/// A sub-query without the order of its rows, which is lost in what is around it.
+pub(super) fn unsorted(rel: Rel) -> Rel {
+    let Rel { op, columns } = rel;
+    match *op {
+        Op::Sort { input, .. } => Rel { op: input.op, columns },
+        Op::Project { input, exprs } => match *input.op {
+            Op::Sort { input: below, .. } => {
+                let input = Rel { op: below.op, columns: input.columns };
+                Rel::new(Op::Project { input, exprs }, columns)
+            }
+            op => Rel::new(Op::Project { input: Rel::new(op, input.columns), exprs }, columns),
+        },
+        op => Rel::new(op, columns),
+    }
 }
 
 /// `rel` with its columns called `names`, if there are any.

@@ -62,6 +62,12 @@ impl Binder<'_> {
                 }
                 SelectItem::Star(qualifier, span) => {
                     let columns = scope.star(qualifier);
+                    if columns.is_empty()
+                        && let Some(fields) = fields_of(qualifier, scope)
+                    {
+                        items.extend(fields);
+                        continue;
+                    }
                     if columns.is_empty() {
                         let what = match qualifier.last() {
                             Some(table) => format!("there is no table `{}` here", table.name),
@@ -383,4 +389,17 @@ pub(super) fn group_exprs(items: &[GroupItem]) -> Vec<&Expr> {
             }
         })
         .collect()
+}
+
+/// The items that `row.*` stands for, if `path` names a column that is a ROW.
+fn fields_of(path: &[crate::parser::ast::Ident], scope: &Scope<'_>) -> Option<Vec<(Expr, Option<String>)>> {
+    let typed = scope.resolve(path).ok().filter(|_| !path.is_empty())?;
+    let crate::types::TypeKind::Row(fields) = &typed.data_type.kind else { return None };
+    let span = path[path.len() - 1].span;
+    let item = |name: &String| {
+        let mut parts = path.to_vec();
+        parts.push(crate::parser::ast::Ident { name: name.clone(), span });
+        (Expr { kind: Box::new(ExprKind::Name(parts)), span }, Some(name.clone()))
+    };
+    Some(fields.iter().map(|field| item(&field.name)).collect())
 }

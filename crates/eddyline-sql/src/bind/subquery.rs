@@ -1,6 +1,6 @@
 //! Sub-queries become joins; what they say of the query around becomes the condition.
 
-use super::decorrelate::decorrelate;
+use super::decorrelate::{decorrelate, is_equality};
 use super::expr::{ExprBinder, comparison_of, not, or};
 use crate::expr::{Comparison, Node, Typed};
 use crate::parser::ast::{BinaryOp, Expr, Query};
@@ -36,7 +36,7 @@ impl ExprBinder<'_, '_> {
     }
 
     fn inner(&self, query: &Query) -> SqlResult<Rel> {
-        self.binder.query(query, Some(self.scope))
+        self.binder.query(query, Some(self.scope)).map(super::query::unsorted)
     }
 
     pub(super) fn exists(&mut self, query: &Query) -> SqlResult<Typed> {
@@ -178,6 +178,7 @@ fn map_outer(rel: &mut Rel, level: usize, map: &mut dyn FnMut(usize) -> usize) {
         Op::Project { exprs, .. } => exprs.iter_mut().for_each(&mut rename),
         Op::Filter { predicate, .. } => rename(predicate),
         Op::Join { condition, .. } => condition.iter_mut().for_each(&mut rename),
+        Op::TemporalJoin { condition, .. } => rename(condition),
         Op::Unnest { expr, .. } => rename(expr),
         Op::Expand { projections, .. } => projections.iter_mut().flatten().for_each(&mut rename),
         _ => {}
@@ -265,7 +266,7 @@ fn values_at(mut rel: Rel, exprs: &mut [Typed], subqueries: &mut [Option<Subquer
 
 fn semi_join(rel: Rel, subquery: Subquery, negated: bool) -> SqlResult<Rel> {
     let width = rel.columns.len();
-    let (inner, conditions) = decorrelate(subquery.rel, subquery.span)?;
+    let (inner, conditions) = decorrelate(subquery.rel, &rel, subquery.span)?;
     let mut conditions: Vec<Typed> =
         conditions.into_iter().map(|condition| over_both(condition, width)).collect();
     if let SubqueryKind::Any(comparison, value) = &subquery.kind {
@@ -302,8 +303,8 @@ fn value_join(rel: Rel, subquery: Subquery) -> SqlResult<(Rel, Typed)> {
     match subquery.kind {
         SubqueryKind::Scalar => scalar_join(rel, subquery.rel, span),
         SubqueryKind::Exists => {
-            let (inner, conditions) = decorrelate(subquery.rel, span)?;
-            let (inner, conditions) = distinct_keys(inner, conditions, Vec::new(), span)?;
+            let (inner, conditions) = decorrelate(subquery.rel, &rel, span)?;
+            let (inner, conditions) = distinct_keys(inner, conditions, Vec::new());
             let mark = inner.columns.len() - 1;
             let condition = join_condition(conditions, width);
             let joined = rel.join(inner, JoinKind::Left, condition);
@@ -312,19 +313,22 @@ fn value_join(rel: Rel, subquery: Subquery) -> SqlResult<(Rel, Typed)> {
             Ok((joined, not(missing)))
         }
         SubqueryKind::Any(comparison, value) => {
-            let (inner, conditions) = decorrelate(subquery.rel.clone(), span)?;
+            let (inner, conditions) = decorrelate(subquery.rel.clone(), &rel, span)?;
             if !conditions.is_empty() {
-                return Err(SqlError::at(
-                    span,
-                    "a correlated IN, ANY or ALL is possible as a condition of its own only, not within OR",
-                ));
+                if comparison != Comparison::Equal || !conditions.iter().all(is_equality) {
+                    return Err(SqlError::at(
+                        span,
+                        "within OR, IN can be correlated by equality only, ANY and ALL not at all",
+                    ));
+                }
+                return Ok(correlated_in(rel, inner, conditions, &value, subquery.rel.columns.len()));
             }
             if comparison != Comparison::Equal {
                 return any_by_extremes(rel, inner, comparison, &value, span);
             }
             let columns = inner.columns.len();
             let all: Vec<usize> = (0..columns).collect();
-            let (marked, _) = distinct_keys(inner, Vec::new(), all, span)?;
+            let (marked, _) = distinct_keys(inner, Vec::new(), all);
             let condition = any_condition(comparison, &value, &marked.columns, width);
             let joined = rel.join(marked, JoinKind::Left, Some(condition));
             let mark = joined.typed(width + columns);
@@ -336,6 +340,40 @@ fn value_join(rel: Rel, subquery: Subquery) -> SqlResult<(Rel, Typed)> {
             Ok((joined, in_value(found, &value, rows, known)))
         }
     }
+}
+
+/// `value IN (inner)` where `conditions` equate columns of `inner` with those of `rel`; `visible` columns are compared.
+fn correlated_in(
+    rel: Rel,
+    inner: Rel,
+    conditions: Vec<Typed>,
+    value: &Typed,
+    visible: usize,
+) -> (Rel, Typed) {
+    let width = rel.columns.len();
+    let (counted, counted_on) = distinct_keys(inner.clone(), conditions.clone(), Vec::new());
+    let (marked, marked_on) = distinct_keys(inner, conditions, (0..visible).collect());
+    let mark = width + marked.columns.len() - 1;
+    let mut on: Vec<Typed> = join_condition(marked_on, width).into_iter().collect();
+    on.push(any_condition(Comparison::Equal, value, &marked.columns[..visible], width));
+    let joined = rel.join(marked, JoinKind::Left, Some(Typed::and(on)));
+    let found = not(Typed::new(Node::IsNull(joined.typed(mark)), TypeKind::Boolean.not_null()));
+    // Rows, and those of which the compared value is known, by what the conditions read.
+    let mut counted = counted;
+    let count = TypeKind::BigInt.not_null();
+    if let Op::Aggregate { calls, .. } = &mut *counted.op {
+        calls.push(call(AggregateFunction::Count, vec![0], count.clone()));
+    }
+    counted.columns.push(Column::new("$known", count));
+    let (first, last) = (joined.columns.len(), joined.columns.len() + counted.columns.len());
+    let on = join_condition(counted_on, width).map(|on| {
+        // `over_both` counts from behind the query around, between which and the counts the marks stand.
+        on.with_columns(&|column| if column < width { column } else { column - width + first })
+    });
+    let joined = joined.join(counted, JoinKind::Left, on);
+    let (rows, known) = (joined.typed(last - 2), joined.typed(last - 1));
+    let value = in_value(found, value, rows, known);
+    (joined, value)
 }
 
 /// `value op ANY (inner)`, which the least and the greatest value decide.
@@ -428,12 +466,7 @@ fn join_condition(conditions: Vec<Typed>, width: usize) -> Option<Typed> {
 
 /// The distinct values of what `conditions` read of `inner` and of `columns`, with a column of TRUE behind them; the
 /// conditions are over that.
-fn distinct_keys(
-    inner: Rel,
-    conditions: Vec<Typed>,
-    columns: Vec<usize>,
-    _span: Span,
-) -> SqlResult<(Rel, Vec<Typed>)> {
+fn distinct_keys(inner: Rel, conditions: Vec<Typed>, columns: Vec<usize>) -> (Rel, Vec<Typed>) {
     let mut keys = columns;
     for condition in &conditions {
         for column in condition.columns() {
@@ -449,7 +482,7 @@ fn distinct_keys(
     let mut with_count = columns;
     with_count.push(Column::new("$mark", count.clone()));
     let calls = vec![call(AggregateFunction::Count, Vec::new(), count)];
-    Ok((Rel::new(Op::Aggregate { input: inner, keys, calls, window: None }, with_count), conditions))
+    (Rel::new(Op::Aggregate { input: inner, keys, calls, window: None }, with_count), conditions)
 }
 
 /// `rel` with the one value of `inner` for each row; NULL if there is none.
@@ -474,9 +507,11 @@ fn scalar_join(rel: Rel, inner: Rel, span: Span) -> SqlResult<(Rel, Typed)> {
         _ => Vec::new(),
     };
     let is_single = is_global_aggregate(&inner);
-    let (inner, conditions) = decorrelate(inner, span)?;
+    let (inner, conditions) = decorrelate(inner, &rel, span)?;
     let (inner, conditions) =
         if is_single { (inner, conditions) } else { single_value(inner, conditions, &mut expr)? };
+    // Without a condition there is one row as soon as something was counted.
+    let counted = if conditions.is_empty() { Vec::new() } else { counted };
     let condition = join_condition(conditions, width);
     let joined = rel.join(inner, JoinKind::Left, condition);
     expr.rewrite(&mut |part| match *part.node {
@@ -545,7 +580,7 @@ pub(super) fn lateral(
 ) -> SqlResult<Rel> {
     let width = left.columns.len();
     let visible = inner.columns.len();
-    let (inner, conditions) = decorrelate(inner, span)?;
+    let (inner, conditions) = decorrelate(inner, &left, span)?;
     let mut condition: Vec<Typed> = join_condition(conditions, width).into_iter().collect();
     condition.extend(on);
     let condition = (!condition.is_empty()).then(|| Typed::and(condition));

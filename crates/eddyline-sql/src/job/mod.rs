@@ -1,5 +1,6 @@
 //! From a relational plan to a job graph.
 
+mod joins;
 mod translate;
 mod uid;
 mod values;

@@ -7,9 +7,8 @@ use crate::connector::{self, TableSink};
 use crate::operators::Settings;
 use crate::operators::aggregate::{AggregateSpec, GroupAggregate, WindowAggregate};
 use crate::operators::exchange::by_columns;
-use crate::operators::interval_join::{Interval, IntervalJoin};
-use crate::operators::join::{JoinSpec, StreamJoin, WindowJoin};
 use crate::operators::limit::LimitOperator;
+use crate::operators::normalize::ChangelogNormalize;
 use crate::operators::over::{OverSpec, TimeOver, WholeOver};
 use crate::operators::rank::{RankSpec, StreamRank, WindowRank};
 use crate::operators::scan::{ScanOperator, ScanSpec};
@@ -22,10 +21,7 @@ use crate::operators::stages::{
 };
 use crate::operators::window::WindowStage;
 use crate::parser::span::{SqlError, SqlResult};
-use crate::plan::{
-    JoinKind, Op, OverGroup, RankFunction, Rel, TimeAttribute, WindowKind, changelog_mode, interval_bounds,
-    join_keys, window_join_keys,
-};
+use crate::plan::{Op, OverGroup, RankFunction, Rel, TimeAttribute, WindowKind, changelog_mode};
 use crate::types::SqlType;
 use eddyline_core::batch::decode_rows;
 use eddyline_runtime::graph::{JobBuilder, NodeHandle, NodeSpec, Partitioning};
@@ -40,10 +36,10 @@ pub(crate) enum Target {
 
 /// A relation in the graph.
 #[derive(Clone)]
-struct Stream {
+pub(super) struct Stream {
     node: NodeHandle,
     uid: String,
-    updating: bool,
+    pub(super) updating: bool,
     /// Whether all rows are on one instance.
     single: bool,
 }
@@ -51,14 +47,14 @@ struct Stream {
 /// Builds the graph of one job, of one query or several.
 pub(crate) struct Translator {
     pub(crate) builder: JobBuilder,
-    settings: Settings,
+    pub(super) settings: Settings,
     uids: Uids,
     pub(crate) all_bounded: bool,
     /// Whether there are sessions.
     sessions: bool,
 }
 
-enum Route {
+pub(super) enum Route {
     Forward,
     Global,
     Keyed(Vec<usize>),
@@ -133,7 +129,7 @@ impl Translator {
         Stream { node, uid, updating, single: input.single }
     }
 
-    fn operator<O: eddyline_runtime::Operator + 'static>(
+    pub(super) fn operator<O: eddyline_runtime::Operator + 'static>(
         &mut self,
         spec: NodeSpec,
         rel: &Rel,
@@ -153,7 +149,7 @@ impl Translator {
         Stream { node, uid, updating, single }
     }
 
-    fn keyed(columns: Vec<usize>) -> Route {
+    pub(super) fn keyed(columns: Vec<usize>) -> Route {
         if columns.is_empty() { Route::Global } else { Route::Keyed(columns) }
     }
 
@@ -162,11 +158,16 @@ impl Translator {
         if stream.updating { stream } else { self.stage("kinds", rel, stream, true, || KindStage) }
     }
 
+    /// The settings of an operator by windows.
+    pub(super) fn window_settings(&self, rel: &Rel) -> Settings {
+        Settings { local_windows: has_local_windows(rel), ..self.settings.clone() }
+    }
+
     fn updating(&self, rel: &Rel) -> bool {
         changelog_mode(rel, self.settings.batch, &connector::is_changelog).is_updating()
     }
 
-    fn stream(&mut self, rel: &Rel) -> SqlResult<Stream> {
+    pub(super) fn stream(&mut self, rel: &Rel) -> SqlResult<Stream> {
         let settings = self.settings.clone();
         match &*rel.op {
             Op::Scan { table, computed, watermark, needed } => {
@@ -189,7 +190,17 @@ impl Translator {
                     touching: self.sessions,
                     settings,
                 };
-                Ok(self.source(rel, spec))
+                let normalizes = self.settings.normalizes && spec.updating;
+                let keys: Vec<usize> =
+                    table.primary_key.iter().filter_map(|name| table.column(name)).collect();
+                let scan = self.source(rel, spec);
+                if !normalizes || keys.is_empty() {
+                    return Ok(scan);
+                }
+                let (route, types) = (Self::keyed(keys.clone()), rel.types());
+                let make = move || ChangelogNormalize::new(keys.clone(), &types);
+                let node = NodeSpec::named("ChangelogNormalize");
+                Ok(self.operator(node, rel, vec![(scan, route)], true, make))
             }
             Op::Values { rows } => {
                 let types = rel.types();
@@ -277,7 +288,7 @@ impl Translator {
                     calls,
                     &input.types(),
                     stream.updating,
-                    settings.clone(),
+                    if window.is_some() { self.window_settings(rel) } else { settings.clone() },
                 );
                 let route = Self::keyed(keys.clone());
                 match window {
@@ -299,6 +310,7 @@ impl Translator {
                 }
             }
             Op::Join { .. } => self.join(rel),
+            Op::TemporalJoin { .. } => self.temporal_join(rel),
             Op::Set { left, right, op, all } => {
                 let (left_stream, right_stream) = (self.stream(left)?, self.stream(right)?);
                 let updating = [left_stream.updating, right_stream.updating];
@@ -311,11 +323,12 @@ impl Translator {
             }
             Op::Rank { input, partition, window, .. } => {
                 let stream = self.stream(input)?;
-                let spec = self.rank_spec(rel, stream.updating);
+                let mut spec = self.rank_spec(rel, stream.updating);
                 let route = Self::keyed(partition.clone());
                 match window {
                     Some((_, end)) => {
                         let end = partition[*end];
+                        spec.settings = self.window_settings(rel);
                         let make = move || WindowRank::new(spec.clone(), end);
                         Ok(self.operator(
                             NodeSpec::named("WindowRank"),
@@ -397,7 +410,7 @@ impl Translator {
         partition: &[usize],
     ) -> SqlResult<Stream> {
         let stream = self.stream(input)?;
-        let (updating, settings) = (stream.updating, self.settings.clone());
+        let (updating, settings) = (stream.updating, self.window_settings(rel));
         let output = rel.types();
         if let WindowKind::Session { gap } = kind {
             let spec = SessionSpec {
@@ -431,53 +444,6 @@ impl Translator {
             settings: settings.clone(),
         };
         Ok(self.stage("WindowTableFunction", rel, stream, updating, make))
-    }
-
-    fn join(&mut self, rel: &Rel) -> SqlResult<Stream> {
-        let Op::Join { left, right, kind, condition } = &*rel.op else {
-            return Err(SqlError::new("a join was expected"));
-        };
-        let window = window_join_keys(rel);
-        let (pairs, residual) = join_keys(condition.as_ref(), left.columns.len());
-        let (left_stream, right_stream) = (self.stream(left)?, self.stream(right)?);
-        let updating = [left_stream.updating, right_stream.updating];
-        let appends = updating == [false, false];
-        let interval = interval_bounds(rel).filter(|_| window.is_none() && appends && !self.settings.batch);
-        let output_updating = window.is_none()
-            && interval.is_none()
-            && !self.settings.batch
-            && (!appends || !matches!(kind, JoinKind::Inner | JoinKind::Semi));
-        let keys =
-            [pairs.iter().map(|(a, _)| *a).collect::<Vec<_>>(), pairs.iter().map(|(_, b)| *b).collect()];
-        let spec = JoinSpec {
-            kind: *kind,
-            keys: keys.clone(),
-            types: [left.types(), right.types()],
-            updating,
-            residual: (!residual.is_empty()).then(|| crate::expr::Typed::and(residual)),
-            output_updating,
-            output: rel.types(),
-            settings: self.settings.clone(),
-        };
-        let [left_keys, right_keys] = keys;
-        let inputs = vec![(left_stream, Self::keyed(left_keys)), (right_stream, Self::keyed(right_keys))];
-        if let Some(bounds) = interval {
-            let interval = Interval { lower: bounds.lower, upper: bounds.upper };
-            let times = [bounds.left, bounds.right];
-            let make = move || IntervalJoin::new(spec.clone(), interval, times);
-            let node = NodeSpec::named("IntervalJoin").generating_watermarks();
-            return Ok(self.operator(node, rel, inputs, false, make));
-        }
-        match window {
-            Some(((_, left_end), (_, right_end))) => {
-                let make = move || WindowJoin::new(spec.clone(), [left_end, right_end]);
-                Ok(self.operator(NodeSpec::named("WindowJoin"), rel, inputs, false, make))
-            }
-            None => {
-                let make = move || StreamJoin::new(spec.clone());
-                Ok(self.operator(NodeSpec::named("Join"), rel, inputs, output_updating, make))
-            }
-        }
     }
 
     fn rank_spec_of(&self, rel: &Rel, order: Vec<crate::row::SortOrder>, updating: bool) -> RankSpec {
@@ -587,6 +553,16 @@ fn stored_columns(computed: &[Option<crate::expr::Typed>], needed: &[bool]) -> V
         }
     }
     wanted.into_iter().collect()
+}
+
+/// Whether the windows of `rel` are on the session's clock.
+fn has_local_windows(rel: &Rel) -> bool {
+    match &*rel.op {
+        Op::Window { input, time, .. } => {
+            matches!(input.columns[*time].data_type.kind, crate::types::TypeKind::TimestampLtz(_))
+        }
+        _ => rel.inputs().into_iter().any(has_local_windows),
+    }
 }
 
 /// Whether the windows below are of processing time.

@@ -40,6 +40,7 @@ pub(crate) fn describe(rel: &Rel) -> String {
         Op::Project { exprs, .. } => add(exprs),
         Op::Filter { predicate, .. } => add(predicate),
         Op::Join { kind, condition, .. } => add(&(kind, condition)),
+        Op::TemporalJoin { kind, condition, times, .. } => add(&("temporal", kind, condition, times)),
         Op::Aggregate { keys, calls, window, .. } => add(&(keys, calls, window)),
         Op::Window { kind, time, partition, .. } => add(&(kind, time, partition)),
         Op::Over { groups, .. } => add(groups),

@@ -16,7 +16,7 @@ pub(crate) enum Accumulator {
     Decimal(i128, i64),
     /// Sum and number.
     Float(f64, i64),
-    /// Number, sum and sum of squares.
+    /// Number, mean, and sum of the squares of the distances from it, by Welford's method.
     Moments(i64, f64, f64),
     /// The best value so far, by its sort key: for rows that are never taken back.
     Best(Option<(Vec<u8>, Vec<u8>)>),
@@ -113,7 +113,7 @@ impl Aggregator {
                 _ => Accumulator::Best(None),
             },
             FirstValue | LastValue if !self.retracts => Accumulator::One(None),
-            Collect | ApproxCountDistinct => Accumulator::Bag(BTreeMap::new()),
+            Collect | ApproxCountDistinct | Percentile => Accumulator::Bag(BTreeMap::new()),
             FirstValue | LastValue | ListAgg | ArrayAgg | SingleValue | JsonObjectAgg | JsonArrayAgg => {
                 Accumulator::List(Vec::new())
             }
@@ -221,11 +221,16 @@ impl Aggregator {
                     *sum = 0.0;
                 }
             }
-            Accumulator::Moments(count, sum, squares) => {
+            Accumulator::Moments(count, mean, spread) => {
                 let value = number(view(0), row, self.first_kind());
                 *count += sign;
-                *sum += value * sign as f64;
-                *squares += value * value * sign as f64;
+                if *count == 0 {
+                    (*mean, *spread) = (0.0, 0.0);
+                    return Ok(());
+                }
+                let distance = value - *mean;
+                *mean += distance * sign as f64 / *count as f64;
+                *spread += distance * (value - *mean) * sign as f64;
             }
             Accumulator::Best(best) => {
                 let key = self.extreme_key(&view(0).value(row));
@@ -367,7 +372,7 @@ impl Aggregator {
                 _ => Value::Float(*sum),
             },
             Accumulator::Decimal(sum, count) => self.decimal_result(*sum, *count),
-            Accumulator::Moments(count, sum, squares) => self.moments(*count, *sum, *squares),
+            Accumulator::Moments(count, _, spread) => self.moments(*count, spread.max(0.0)),
             Accumulator::Best(best) => {
                 best.as_ref().map_or(Value::Null, |(_, bytes)| self.decode_first(bytes))
             }
@@ -379,6 +384,10 @@ impl Aggregator {
             Accumulator::One(one) => one.as_ref().map_or(Value::Null, |bytes| self.decode_first(bytes)),
             Accumulator::Bag(bag) => match self.function {
                 ApproxCountDistinct => Value::Int(bag.len() as i64),
+                Percentile => super::percentile::percentile(
+                    bag.iter().map(|(bytes, count)| (self.decode(bytes), *count)),
+                    &self.arg_types,
+                ),
                 _ => Value::Map(
                     bag.iter().map(|(bytes, count)| (self.decode_first(bytes), Value::Int(*count))).collect(),
                 ),
@@ -411,14 +420,13 @@ impl Aggregator {
         }
     }
 
-    fn moments(&self, count: i64, sum: f64, squares: f64) -> Value {
+    fn moments(&self, count: i64, spread: f64) -> Value {
         use AggregateFunction::*;
         let n = count as f64;
         let least = if matches!(self.function, StddevSamp | VarSamp) { 2 } else { 1 };
         if count < least {
             return Value::Null;
         }
-        let spread = (squares - sum * sum / n).max(0.0);
         let variance = if least == 2 { spread / (n - 1.0) } else { spread / n };
         let result = if matches!(self.function, StddevPop | StddevSamp) { variance.sqrt() } else { variance };
         match self.result.kind {

@@ -293,11 +293,6 @@ impl Stateful for WindowAggregate {
     }
 }
 
-/// The watermark that closes windows which end at so many milliseconds or before.
-pub(crate) fn ends_closed_by(watermark: EventTime) -> EventTime {
-    watermark.saturating_add(1)
-}
-
 impl Operator for WindowAggregate {
     fn open(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
         let info = context.info();
@@ -310,7 +305,7 @@ impl Operator for WindowAggregate {
         if self.processing_time
             && let Some(end) = self.groups.first_namespace()
         {
-            context.wake_at(end);
+            context.wake_at(self.spec.settings.instant_of(end));
         }
         Ok(())
     }
@@ -323,7 +318,7 @@ impl Operator for WindowAggregate {
         let closed = if self.processing_time || self.spec.settings.batch {
             EventTime::MIN
         } else {
-            ends_closed_by(context.watermark())
+            self.spec.settings.ends_closed_by(context.watermark())
         };
         self.keys.begin(input.len());
         for row in 0..input.len() {
@@ -335,7 +330,7 @@ impl Operator for WindowAggregate {
             }
             self.keys.add(end, &key_views, row, false);
             if self.processing_time {
-                context.wake_at(end);
+                context.wake_at(self.spec.settings.instant_of(end));
             }
         }
         let WindowAggregate { spec, groups, keys, scratch, .. } = self;
@@ -356,16 +351,16 @@ impl Operator for WindowAggregate {
     fn on_watermark(&mut self, watermark: EventTime, context: &mut OperatorContext<'_>) -> Result<Progress> {
         self.watermark = watermark;
         if !self.processing_time {
-            self.fire(ends_closed_by(watermark), context)?;
+            self.fire(self.spec.settings.ends_closed_by(watermark), context)?;
         }
         Ok(Progress::Done)
     }
 
     fn on_processing_time(&mut self, now_ms: i64, context: &mut OperatorContext<'_>) -> Result<Progress> {
         if self.processing_time {
-            self.fire(now_ms, context)?;
+            self.fire(self.spec.settings.clock_of(now_ms), context)?;
             if let Some(end) = self.groups.first_namespace() {
-                context.wake_at(end);
+                context.wake_at(self.spec.settings.instant_of(end));
             }
         }
         Ok(Progress::Done)

@@ -92,7 +92,10 @@ impl StreamJoin {
     fn keep(&mut self, side: usize, key: &RowBytes, row: RowBytes, sign: i64) {
         let hash = hash_of(key);
         let rows = self.sides[side].entry_or_insert_with(hash, key, Rows::default);
-        add(rows, row, sign);
+        // A row that is taken back and never was there leaves nothing behind.
+        if sign > 0 || rows.rows.contains_key(&row) {
+            add(rows, row, sign);
+        }
         if rows.rows.is_empty() {
             self.sides[side].remove(hash, key);
         }

@@ -1,14 +1,14 @@
 //! Joins: of everything that ever came, and window by window.
 
-use super::aggregate::{encode_columns, ends_closed_by};
+use super::aggregate::encode_columns;
 use super::batches::{Incoming, Outgoing, damaged, flush, hash_of};
 use super::{Settings, failed, wall_micros};
 use crate::expr::{Typed, evaluate_predicate};
 use crate::plan::JoinKind;
-use crate::row::{ColumnView, RowBytes, columns_of_rows, kind, row_bytes, views_of};
+use crate::row::{ColumnView, RowBytes, Value, columns_of_rows, kind, row_bytes, views_of};
 use crate::types::SqlType;
 use arrow_array::{ArrayRef, BooleanArray};
-use eddyline_core::{Batch, Data, EventTime, Result};
+use eddyline_core::{Batch, Data, EventTime, Reader, Result};
 use eddyline_runtime::{Operator, OperatorContext, Progress, Stateful};
 use eddyline_state::{KeyedTable, ManagedState, NamespacedTable};
 use std::collections::BTreeMap;
@@ -119,8 +119,30 @@ impl JoinSpec {
         !(self.counts(0) || self.counts(1) || matches!(self.kind, JoinKind::Semi | JoinKind::Anti))
     }
 
-    /// Gives the join of all rows of one key.
-    fn join_all(&self, left: Option<&Rows>, right: Option<&Rows>, out: &mut Outgoing) -> Result<()> {
+    /// Whether `key`, which is encoded, has a NULL.
+    fn is_unequal_to_itself(&self, key: &[u8]) -> Result<bool> {
+        let mut input = Reader::new(key);
+        for column in &self.keys[0] {
+            let kind = &self.types[0][*column].kind;
+            if Value::decode(kind, &mut input).map_err(damaged)?.is_null() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Gives the join of all rows of `key`.
+    fn join_all(
+        &self,
+        key: &[u8],
+        left: Option<&Rows>,
+        right: Option<&Rows>,
+        out: &mut Outgoing,
+    ) -> Result<()> {
+        if left.is_some() && right.is_some() && self.is_unequal_to_itself(key)? {
+            self.join_all(key, left, None, out)?;
+            return self.join_all(key, None, right, out);
+        }
         let empty = Rows::default();
         let (left, right) = (left.unwrap_or(&empty), right.unwrap_or(&empty));
         let mut matched: BTreeMap<&[u8], ()> = BTreeMap::new();
@@ -241,11 +263,14 @@ impl StreamJoin {
             }
         }
         let rows = self.sides[side].entry_or_insert_with(hash, key, Rows::default);
-        let copies = rows.rows.entry(row.clone()).or_default();
-        copies.count += sign;
-        copies.matches = matches;
-        if copies.count == 0 {
-            rows.rows.remove(&row);
+        // A row that is taken back and never was there leaves nothing behind.
+        if !retracts || rows.rows.contains_key(&row) {
+            let copies = rows.rows.entry(row.clone()).or_default();
+            copies.count += sign;
+            copies.matches = matches;
+            if copies.count == 0 {
+                rows.rows.remove(&row);
+            }
         }
         let is_empty = rows.rows.is_empty();
         if is_empty {
@@ -290,7 +315,7 @@ impl Operator for StreamJoin {
             let meaning = input.kind(row);
             let mut key = RowBytes::new();
             if has_null(&views, &keys, row) {
-                // NULL equals nothing. Final results are given at the end, so such rows wait under a key of their own.
+                // NULL equals nothing. Final results are given at the end, so such rows wait for it.
                 if !self.spec.settings.batch {
                     self.own(side, &bytes, meaning, 0)?;
                     flush(&mut self.out, false, input.created_micros, context)?;
@@ -299,10 +324,8 @@ impl Operator for StreamJoin {
                 if !self.spec.counts(side) || self.spec.kind == JoinKind::Semi {
                     continue;
                 }
-                key.extend([0xff, side as u8]);
-            } else {
-                encode_columns(&views, &keys, row, &mut key);
             }
+            encode_columns(&views, &keys, row, &mut key);
             if self.spec.settings.batch {
                 let sign = if kind::is_retraction(meaning) { -1 } else { 1 };
                 add(self.sides[side].entry_or_insert_with(hash_of(&key), &key, Rows::default), bytes, sign);
@@ -327,7 +350,7 @@ impl Operator for StreamJoin {
         for key in keys {
             let hash = hash_of(&key);
             let (left, right) = (self.sides[0].get(hash, &key), self.sides[1].get(hash, &key));
-            self.spec.join_all(left, right, &mut self.out)?;
+            self.spec.join_all(&key, left, right, &mut self.out)?;
             flush(&mut self.out, false, 0, context)?;
         }
         flush(&mut self.out, true, 0, context)?;
@@ -370,7 +393,7 @@ impl WindowJoin {
                 keys.extend(right.keys().filter(|key| !left.contains_key(*key)));
             }
             for key in keys {
-                self.spec.join_all(left.get(key), right.get(key), &mut self.out)?;
+                self.spec.join_all(key, left.get(key), right.get(key), &mut self.out)?;
                 flush(&mut self.out, false, 0, context)?;
             }
         }
@@ -395,8 +418,11 @@ impl Operator for WindowJoin {
     fn on_batch(&mut self, side: usize, batch: Batch, context: &mut OperatorContext<'_>) -> Result<()> {
         let input = Incoming::new(&batch, self.spec.updating[side])?;
         let views = views_of(input.rows.columns());
-        let closed =
-            if self.spec.settings.batch { EventTime::MIN } else { ends_closed_by(context.watermark()) };
+        let closed = if self.spec.settings.batch {
+            EventTime::MIN
+        } else {
+            self.spec.settings.ends_closed_by(context.watermark())
+        };
         let mut late = 0;
         for row in 0..input.len() {
             let Some(end) = views[self.ends[side]].int(row).map(|end| end.div_euclid(1_000)) else {
@@ -407,11 +433,7 @@ impl Operator for WindowJoin {
                 continue;
             }
             let mut key = RowBytes::new();
-            if has_null(&views, &self.spec.keys[side], row) {
-                key.extend([0xff, side as u8]);
-            } else {
-                encode_columns(&views, &self.spec.keys[side], row, &mut key);
-            }
+            encode_columns(&views, &self.spec.keys[side], row, &mut key);
             let sign = if input.is_retraction(row) { -1 } else { 1 };
             let rows = self.sides[side].entry(end, hash_of(&key), &key, Rows::default);
             add(rows, row_bytes(&views, row), sign);
@@ -423,7 +445,7 @@ impl Operator for WindowJoin {
     }
 
     fn on_watermark(&mut self, watermark: EventTime, context: &mut OperatorContext<'_>) -> Result<Progress> {
-        self.fire(ends_closed_by(watermark), context)?;
+        self.fire(self.spec.settings.ends_closed_by(watermark), context)?;
         Ok(Progress::Done)
     }
 

@@ -13,7 +13,9 @@ pub(crate) mod interval_join;
 pub(crate) mod join;
 pub(crate) mod keys;
 pub(crate) mod limit;
+pub(crate) mod normalize;
 pub(crate) mod over;
+mod percentile;
 pub(crate) mod rank;
 pub(crate) mod scan;
 pub(crate) mod session;
@@ -21,11 +23,16 @@ pub(crate) mod set;
 pub(crate) mod sink;
 pub(crate) mod sort;
 pub(crate) mod stages;
+pub(crate) mod temporal_join;
 pub(crate) mod window;
 
 use crate::expr::EvalContext;
-use eddyline_core::Error;
+use crate::expr::text_format::{instant_of_local, local_of_instant};
+use eddyline_core::{Error, EventTime};
 use jiff::tz::TimeZone;
+
+/// Behind the year 9999 clocks have no zones: such times are bounds, not times.
+const LAST_MILLIS: i64 = 253_402_300_800_000;
 
 /// What all operators of a query know.
 #[derive(Debug, Clone)]
@@ -36,6 +43,10 @@ pub(crate) struct Settings {
     pub(crate) batch: bool,
     /// Whether rows with NULL for a column that must not be are left out instead of being refused.
     pub(crate) drops_nulls: bool,
+    /// Whether windows are on the session's clock, as those of TIMESTAMP_LTZ are, and not on that of watermarks.
+    pub(crate) local_windows: bool,
+    /// Whether changes of tables with a key may come twice.
+    pub(crate) normalizes: bool,
     /// Whether the changes of a batch of rows are netted, so that each group changes once.
     pub(crate) nets: bool,
 }
@@ -44,6 +55,27 @@ impl Settings {
     /// What expressions may know, at wall time `now_micros`.
     pub(crate) fn context(&self, now_micros: i64) -> EvalContext {
         EvalContext { zone: self.zone.clone(), now_micros, lenient_casts: self.lenient_casts }
+    }
+
+    /// The latest end, on the clock of windows, of the windows that a watermark closes.
+    pub(crate) fn ends_closed_by(&self, watermark: EventTime) -> EventTime {
+        self.clock_of(watermark.saturating_add(1))
+    }
+
+    /// A time in milliseconds as the clock of windows shows it.
+    pub(crate) fn clock_of(&self, millis: i64) -> i64 {
+        if !self.local_windows || millis.abs() > LAST_MILLIS {
+            return millis;
+        }
+        local_of_instant(millis * 1_000, false, &self.zone).div_euclid(1_000)
+    }
+
+    /// When the clock of windows shows `millis`.
+    pub(crate) fn instant_of(&self, millis: i64) -> i64 {
+        if !self.local_windows || millis.abs() > LAST_MILLIS {
+            return millis;
+        }
+        instant_of_local(millis * 1_000, false, &self.zone).div_euclid(1_000)
     }
 }
 

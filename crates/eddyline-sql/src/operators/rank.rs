@@ -1,7 +1,7 @@
 //! The first rows of each partition.
 
 use super::Settings;
-use super::aggregate::{encode_columns, ends_closed_by};
+use super::aggregate::encode_columns;
 use super::batches::{Incoming, Outgoing, flush, hash_of};
 use crate::plan::RankFunction;
 use crate::row::{
@@ -331,8 +331,11 @@ impl Operator for WindowRank {
     fn on_batch(&mut self, _input: usize, batch: Batch, context: &mut OperatorContext<'_>) -> Result<()> {
         let input = Incoming::new(&batch, self.spec.updating)?;
         let views = views_of(input.rows.columns());
-        let closed =
-            if self.spec.settings.batch { EventTime::MIN } else { ends_closed_by(context.watermark()) };
+        let closed = if self.spec.settings.batch {
+            EventTime::MIN
+        } else {
+            self.spec.settings.ends_closed_by(context.watermark())
+        };
         let mut late = 0;
         for row in 0..input.len() {
             let Some(end) = views[self.end].int(row).map(|end| end.div_euclid(1_000)) else { continue };
@@ -358,7 +361,7 @@ impl Operator for WindowRank {
     }
 
     fn on_watermark(&mut self, watermark: EventTime, context: &mut OperatorContext<'_>) -> Result<Progress> {
-        self.fire(ends_closed_by(watermark), context)?;
+        self.fire(self.spec.settings.ends_closed_by(watermark), context)?;
         Ok(Progress::Done)
     }
 

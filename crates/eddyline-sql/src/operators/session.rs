@@ -1,6 +1,6 @@
 //! Assigning rows to sessions: rows wait until their session is over.
 
-use super::aggregate::{encode_columns, ends_closed_by};
+use super::aggregate::encode_columns;
 use super::batches::{Incoming, Outgoing, flush, hash_of};
 use super::window::{window_millis, window_time_of};
 use super::{Settings, failed};
@@ -110,7 +110,7 @@ impl Operator for SessionAssign {
         if self.processing_time
             && let Some(end) = self.timers.next_time()
         {
-            context.wake_at(end);
+            context.wake_at(self.settings.instant_of(end));
         }
         Ok(())
     }
@@ -119,7 +119,8 @@ impl Operator for SessionAssign {
         let input = Incoming::new(&batch, self.updating)?;
         let views = views_of(input.rows.columns());
         let by_watermark = !self.processing_time && !self.settings.batch;
-        let closed = if by_watermark { ends_closed_by(context.watermark()) } else { EventTime::MIN };
+        let closed =
+            if by_watermark { self.settings.ends_closed_by(context.watermark()) } else { EventTime::MIN };
         let mut late = 0;
         for row in 0..input.len() {
             let Some(time) = window_millis(&views[self.time], row, &self.time_type.kind, &self.settings)
@@ -162,7 +163,7 @@ impl Operator for SessionAssign {
             sessions.push(Session { start, end, rows });
             self.timers.register(end, hash, &key, 0);
             if self.processing_time {
-                context.wake_at(end);
+                context.wake_at(self.settings.instant_of(end));
             }
         }
         if late > 0 {
@@ -173,16 +174,16 @@ impl Operator for SessionAssign {
 
     fn on_watermark(&mut self, watermark: EventTime, context: &mut OperatorContext<'_>) -> Result<Progress> {
         if !self.processing_time {
-            self.fire(ends_closed_by(watermark), context)?;
+            self.fire(self.settings.ends_closed_by(watermark), context)?;
         }
         Ok(Progress::Done)
     }
 
     fn on_processing_time(&mut self, now_ms: i64, context: &mut OperatorContext<'_>) -> Result<Progress> {
         if self.processing_time {
-            self.fire(now_ms, context)?;
+            self.fire(self.settings.clock_of(now_ms), context)?;
             if let Some(end) = self.timers.next_time() {
-                context.wake_at(end);
+                context.wake_at(self.settings.instant_of(end));
             }
         }
         Ok(Progress::Done)

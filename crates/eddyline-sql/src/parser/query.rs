@@ -7,7 +7,7 @@ use super::ast::{
 };
 use super::expr::expr;
 use super::lexer::TokenKind;
-use super::span::SqlResult;
+use super::span::{SqlError, SqlResult};
 
 /// `SELECT * FROM name`
 pub(super) fn query_of_table(name: ObjectName) -> Query {
@@ -198,7 +198,7 @@ impl Parser<'_> {
 
     fn group_item(&mut self) -> SqlResult<GroupItem> {
         if self.take_words(&["GROUPING", "SETS"]) {
-            return Ok(GroupItem::Sets(self.parenthesised(Parser::grouping_set)?));
+            return Ok(GroupItem::Sets(self.parenthesised(Parser::grouping_sets)?.concat()));
         }
         for word in ["ROLLUP", "CUBE"] {
             if self.is_word(word) && self.is_symbol_at(1, "(") {
@@ -213,6 +213,36 @@ impl Parser<'_> {
             return Ok(GroupItem::Sets(vec![Vec::new()]));
         }
         Ok(GroupItem::Expr(self.expr()?))
+    }
+
+    /// What stands within GROUPING SETS: a set, or several as ROLLUP, CUBE and further GROUPING SETS mean them.
+    fn grouping_sets(&mut self) -> SqlResult<Vec<Vec<Expr>>> {
+        if !self.is_symbol_at(1, "(") && !self.is_word("GROUPING") {
+            return Ok(vec![self.grouping_set()?]);
+        }
+        let start = self.span();
+        let chosen = |parts: &[Vec<Expr>], takes: &dyn Fn(usize) -> bool| -> Vec<Expr> {
+            let parts = parts.iter().enumerate().filter(|(place, _)| takes(*place));
+            parts.flat_map(|(_, part)| part.clone()).collect()
+        };
+        if self.take_words(&["GROUPING", "SETS"]) {
+            return Ok(self.parenthesised(Parser::grouping_sets)?.concat());
+        }
+        if self.take_word("ROLLUP") {
+            let parts = self.parenthesised(Parser::grouping_set)?;
+            return Ok((0..=parts.len()).rev().map(|count| chosen(&parts, &|place| place < count)).collect());
+        }
+        if self.take_word("CUBE") {
+            let parts = self.parenthesised(Parser::grouping_set)?;
+            if parts.len() > 10 {
+                return Err(SqlError::at(start, "a CUBE has at most 10 columns"));
+            }
+            let subsets = (0..1usize << parts.len()).rev();
+            return Ok(subsets
+                .map(|bits| chosen(&parts, &|place| bits >> (parts.len() - 1 - place) & 1 == 1))
+                .collect());
+        }
+        Ok(vec![self.grouping_set()?])
     }
 
     /// `(a, b)`, `()` or `a`

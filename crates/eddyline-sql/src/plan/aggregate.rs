@@ -26,6 +26,8 @@ pub(crate) enum AggregateFunction {
     ApproxCountDistinct,
     JsonObjectAgg,
     JsonArrayAgg,
+    /// Of values, at a share or an array of shares, each value so often as a third argument says.
+    Percentile,
 }
 
 /// An aggregate call over columns of its input.
@@ -64,6 +66,7 @@ impl AggregateFunction {
             "APPROX_COUNT_DISTINCT" => ApproxCountDistinct,
             "JSON_OBJECTAGG" => JsonObjectAgg,
             "JSON_ARRAYAGG" => JsonArrayAgg,
+            "PERCENTILE" => Percentile,
             _ => return None,
         })
     }
@@ -90,6 +93,7 @@ impl AggregateFunction {
             ApproxCountDistinct => "APPROX_COUNT_DISTINCT",
             JsonObjectAgg => "JSON_OBJECTAGG",
             JsonArrayAgg => "JSON_ARRAYAGG",
+            Percentile => "PERCENTILE",
         }
     }
 
@@ -170,6 +174,18 @@ impl AggregateFunction {
             ArrayAgg => {
                 expect(1..=1)?;
                 Ok(TypeKind::Array(Box::new(types[0].clone())).nullable())
+            }
+            Percentile => {
+                expect(2..=3)?;
+                numeric()?;
+                let share = &types[1].kind;
+                match share {
+                    TypeKind::Array(item) if item.kind.is_numeric() => {
+                        Ok(TypeKind::Array(Box::new(TypeKind::Double.nullable())).nullable())
+                    }
+                    kind if kind.is_numeric() => Ok(TypeKind::Double.nullable()),
+                    kind => Err(format!("takes a share or an array of shares, not {kind}")),
+                }
             }
             JsonObjectAgg => {
                 expect(2..=2)?;

@@ -48,6 +48,8 @@ pub(crate) fn changelog_mode(
                         && !super::is_window_join(rel)
                         && super::interval_bounds(rel).is_none()))
         }
+        // Versions that end do not change what was joined with them.
+        Op::TemporalJoin { left, .. } => changelog_mode(left, batch, is_changelog).is_updating(),
         Op::Limit { order, .. } => !batch && (!order.is_empty() || inputs()),
         Op::Set { .. } => !batch,
         Op::Sort { .. } => !batch && inputs(),

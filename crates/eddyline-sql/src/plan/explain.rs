@@ -73,6 +73,19 @@ fn describe(rel: &Rel, batch: bool) -> String {
             };
             format!("{name}(joinType=[{kind:?}], where=[{condition}])")
         }
+        Op::TemporalJoin { kind, condition, times, .. } => {
+            let both = super::join_columns(
+                &rel.inputs()[0].columns,
+                &rel.inputs()[1].columns,
+                super::JoinKind::Inner,
+            );
+            let both = Rel::new(Op::Values { rows: Vec::new() }, both);
+            format!(
+                "TemporalJoin(joinType=[{kind:?}], where=[{}], asOf=[{}])",
+                expr_text(condition, &both),
+                rel.inputs()[0].columns[times.0].name
+            )
+        }
         Op::Aggregate { input, keys, calls, window } => {
             let name = if window.is_some() { "WindowAggregate" } else { "GroupAggregate" };
             let calls: Vec<String> = calls.iter().map(|call| call_text(call, input)).collect();

@@ -4,6 +4,7 @@ pub(crate) mod aggregate;
 mod changelog;
 mod explain;
 mod interval;
+mod keys;
 mod prune;
 mod rewrite;
 
@@ -11,6 +12,7 @@ pub(crate) use aggregate::{AggregateCall, AggregateFunction};
 pub(crate) use changelog::changelog_mode;
 pub(crate) use explain::explain;
 pub(crate) use interval::interval_bounds;
+pub(crate) use keys::with_key_columns;
 pub(crate) use rewrite::optimize;
 
 use crate::catalog::TableDef;
@@ -176,6 +178,14 @@ pub(crate) enum Op {
         kind: JoinKind,
         condition: Option<Typed>,
     },
+    /// Rows of the left side with the versions of the right side's rows at their time; `times` are both rowtime columns.
+    TemporalJoin {
+        left: Rel,
+        right: Rel,
+        kind: JoinKind,
+        condition: Typed,
+        times: (usize, usize),
+    },
     /// Keys, then calls. `window` are the places among the keys of the window's start and end.
     Aggregate {
         input: Rel,
@@ -326,7 +336,11 @@ impl Rel {
             | Op::Limit { input, .. }
             | Op::Unnest { input, .. }
             | Op::Expand { input, .. } => vec![input],
-            Op::Join { left, right, .. } | Op::Set { left, right, .. } => vec![left, right],
+            Op::Join { left, right, .. }
+            | Op::TemporalJoin { left, right, .. }
+            | Op::Set { left, right, .. } => {
+                vec![left, right]
+            }
             Op::Union { inputs } => inputs.iter().collect(),
         }
     }
@@ -344,7 +358,11 @@ impl Rel {
             | Op::Limit { input, .. }
             | Op::Unnest { input, .. }
             | Op::Expand { input, .. } => vec![input],
-            Op::Join { left, right, .. } | Op::Set { left, right, .. } => vec![left, right],
+            Op::Join { left, right, .. }
+            | Op::TemporalJoin { left, right, .. }
+            | Op::Set { left, right, .. } => {
+                vec![left, right]
+            }
             Op::Union { inputs } => inputs.iter_mut().collect(),
         }
     }

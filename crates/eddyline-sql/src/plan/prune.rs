@@ -24,8 +24,10 @@ fn below(needed: &Columns, width: usize) -> Columns {
 fn mark(rel: &mut Rel, needed: &Columns) {
     match &mut *rel.op {
         Op::Values { .. } => {}
-        Op::Scan { computed, watermark, needed: marks, .. } => {
+        Op::Scan { table, computed, watermark, needed: marks } => {
             let mut wanted = needed.clone();
+            // By them the changes of a row are told from those of others.
+            wanted.extend(table.primary_key.iter().filter_map(|name| table.column(name)));
             if let Some((column, expr)) = watermark {
                 wanted.insert(*column);
                 wanted.extend(expr.columns());
@@ -52,6 +54,14 @@ fn mark(rel: &mut Rel, needed: &Columns) {
             let width = left.columns.len();
             let mut wanted = if kind.has_right() { needed.clone() } else { below(needed, width) };
             wanted.extend(condition.iter().flat_map(Typed::columns));
+            mark(left, &below(&wanted, width));
+            mark(right, &wanted.range(width..).map(|column| column - width).collect());
+        }
+        Op::TemporalJoin { left, right, condition, times, .. } => {
+            let width = left.columns.len();
+            let mut wanted = needed.clone();
+            wanted.extend(condition.columns());
+            wanted.extend([times.0, width + times.1]);
             mark(left, &below(&wanted, width));
             mark(right, &wanted.range(width..).map(|column| column - width).collect());
         }

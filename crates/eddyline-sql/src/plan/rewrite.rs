@@ -9,7 +9,7 @@ use crate::row::Value;
 
 /// The plan, rewritten until nothing moves any more.
 pub(crate) fn optimize(rel: Rel) -> Rel {
-    super::prune::prune(push_filters(ranks(rel)))
+    super::prune::prune(super::keys::key_columns(push_filters(ranks(rel))))
 }
 
 /// Rebuilds `rel` with `change` applied to its inputs.

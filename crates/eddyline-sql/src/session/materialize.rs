@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 pub(super) struct Materialized {
     rows: Vec<Option<RowBytes>>,
     places: BTreeMap<RowBytes, Vec<usize>>,
+    /// How often rows were taken back that were not there: so often they do not appear when they come.
+    owed: BTreeMap<RowBytes, usize>,
 }
 
 impl Materialized {
@@ -17,13 +19,20 @@ impl Materialized {
         for (row, meaning) in kinds.iter().enumerate() {
             let bytes = row_bytes(&views, row);
             if kind::is_retraction(*meaning) {
-                if let Some(places) = self.places.get_mut(&bytes) {
-                    if let Some(place) = places.pop() {
-                        self.rows[place] = None;
-                    }
-                    if places.is_empty() {
-                        self.places.remove(&bytes);
-                    }
+                let Some(places) = self.places.get_mut(&bytes) else {
+                    *self.owed.entry(bytes).or_default() += 1;
+                    continue;
+                };
+                if let Some(place) = places.pop() {
+                    self.rows[place] = None;
+                }
+                if places.is_empty() {
+                    self.places.remove(&bytes);
+                }
+            } else if let Some(owed) = self.owed.get_mut(&bytes) {
+                *owed -= 1;
+                if *owed == 0 {
+                    self.owed.remove(&bytes);
                 }
             } else {
                 self.places.entry(bytes.clone()).or_default().push(self.rows.len());

@@ -124,6 +124,8 @@ impl Session {
             lenient_casts: self.options.is("table.exec.legacy-cast-behaviour", "enabled"),
             batch: self.options.batch,
             drops_nulls: self.options.is("table.exec.sink.not-null-enforcer", "DROP"),
+            local_windows: false,
+            normalizes: self.options.is("table.exec.source.cdc-events-duplicate", "true"),
             nets: !self.options.is("table.exec.mini-batch.enabled", "false"),
         })
     }

@@ -11,6 +11,7 @@ use crate::functions::signature::{Takes, params, strict, text};
 use crate::row::Value;
 use crate::types::{SqlType, TypeKind};
 use jiff::tz::TimeZone;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 pub(in crate::functions) const FUNCTIONS: &[Function] = &[
@@ -93,20 +94,20 @@ fn text_key(kind: &TypeKind) -> Result<(), String> {
 
 fn json_object(args: &[Value], info: &CallInfo) -> Result<Value, String> {
     let clause = absent_on_null(args.last().filter(|_| !args.len().is_multiple_of(2)));
-    let mut out = String::from("{");
+    // As in Flink, the keys are in order, and the last of equal ones counts.
+    let mut members = BTreeMap::new();
     for (pair, types) in args.chunks_exact(2).zip(info.params.chunks_exact(2)) {
         if pair[1].is_null() && clause == Some(true) {
             continue;
         }
-        if out.len() > 1 {
-            out.push(',');
-        }
-        write_text(pair[0].as_text().unwrap_or_default(), &mut out);
-        out.push(':');
-        write_json(&pair[1], &types[1].kind, &info.zone, &mut out);
+        let mut member = String::new();
+        let key = pair[0].as_text().unwrap_or_default();
+        write_text(key, &mut member);
+        member.push(':');
+        write_json(&pair[1], &types[1].kind, &info.zone, &mut member);
+        members.insert(key, member);
     }
-    out.push('}');
-    Ok(Value::Text(out))
+    Ok(Value::Text(format!("{{{}}}", members.into_values().collect::<Vec<_>>().join(","))))
 }
 
 /// NULL is left out, unless a clause says otherwise.
@@ -196,8 +197,11 @@ fn write_members<'a>(
     zone: &TimeZone,
     out: &mut String,
 ) {
+    // As in Flink, the keys are in order.
+    let mut members: Vec<_> = members.collect();
+    members.sort_by_key(|(name, ..)| *name);
     out.push('{');
-    for (number, (name, value, kind)) in members.enumerate() {
+    for (number, (name, value, kind)) in members.into_iter().enumerate() {
         out.push_str(if number > 0 { "," } else { "" });
         write_text(name.unwrap_or("null"), out);
         out.push(':');
@@ -234,7 +238,7 @@ fn resolve_json(arguments: &[Argument]) -> Result<Resolved, String> {
 
 fn json(args: &[Value], _: &CallInfo) -> Result<Value, String> {
     let document = Json::parse(text(args, 0)).ok_or_else(|| format!("'{}' is not JSON", text(args, 0)))?;
-    Ok(Value::Text(document.to_text(false)))
+    Ok(Value::Text(document.to_text(true)))
 }
 
 fn resolve_quote(arguments: &[Argument]) -> Result<Resolved, String> {
