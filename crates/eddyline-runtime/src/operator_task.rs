@@ -239,7 +239,9 @@ impl OperatorTask {
                     if tick > self.known_frontier(frontier) {
                         return Ok(None);
                     }
-                    if let Some(outcome) = self.apply_watermark(tick)? {
+                    // The capability has to move on, too: who waits for this tick is not served by a task that holds an
+                    // earlier one while it waits for room.
+                    if let Some(outcome) = self.advance(tick)? {
                         return Ok(Some(outcome));
                     }
                 }
