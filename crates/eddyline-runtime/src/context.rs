@@ -4,6 +4,7 @@ use crate::accumulators::Accumulators;
 use crate::metrics::Metrics;
 use crate::services::Services;
 use crate::shared::WorkerShared;
+use crate::state_factory::StateFactory;
 use eddyline_core::{Batch, Clock, Data, EventTime, KeyGroupRange, Record, Result, Tick};
 use std::cell::Cell;
 use std::rc::Rc;
@@ -122,6 +123,16 @@ impl OperatorContext<'_> {
     /// counted by [`OperatorContext::account_bytes`] all the same.
     pub fn managed_memory_bytes(&self) -> usize {
         self.shared.managed_bytes
+    }
+
+    /// Makes the tables of this instance, which are in memory or have a store, as the job says.
+    pub fn states(&self) -> StateFactory {
+        StateFactory {
+            info: self.info.clone(),
+            backend: self.service(),
+            worker_memory_bytes: self.shared.limits.memory_bytes,
+            waker: self.waker.clone(),
+        }
     }
 
     /// Emits a batch on output `port`.

@@ -1,7 +1,7 @@
 //! Eddyline's state: tables that can be frozen while they are used, and the store that keeps their snapshots.
 //!
 //! - [`KeyedTable`], [`NamespacedTable`], [`TimerTable`], [`OperatorListState`] and [`BroadcastState`] hold state in
-//!   memory; all of them are a [`ManagedState`]: frozen at a cut in next to no time, written in small slices
+//!   memory, keyed tables also in a [`StateStore`] what does not fit; all of them are a [`ManagedState`]: frozen at a cut in next to no time, written in small slices
 //!   between batches, restored at any parallelism.
 //! - [`ValueState`] and its siblings are what a user's function sees of a table: the part that belongs to the
 //!   current key.
@@ -19,6 +19,7 @@ pub mod part;
 pub mod restore;
 mod segment;
 pub mod storage;
+pub mod store;
 pub mod table;
 #[cfg(test)]
 mod tests;
@@ -35,7 +36,8 @@ pub use operator_state::{BroadcastState, OperatorListState};
 pub use part::{CHUNK_BYTES_MAX, FinishedPart, PartWriter};
 pub use restore::{RestoreSource, SegmentReader};
 pub use storage::{DirectoryEntry, FileSystem, LocalFileSystem, MemoryFileSystem, WritableFile};
+pub use store::{StateBackend, StatePlace, StateStore};
 pub use table::KeyedTable;
 pub use timers::{Timer, TimerTable};
 pub use ttl::{StateTtlConfig, StateVisibility, TtlTimeDomain, TtlUpdateType};
-pub use window_table::NamespacedTable;
+pub use window_table::{NamespacedTable, PlacedTable, StoredWindows};

@@ -10,6 +10,7 @@ const ORDER: &[&str] = &[
     "eddyline-protocol",
     "eddyline-mesh",
     "eddyline-state",
+    "eddyline-state-rocksdb",
     "eddyline-runtime",
     "eddyline",
     "eddyline-formats",
@@ -35,6 +36,11 @@ const CONFINED: &[(&str, &[&str], &str)] = &[
         "clap",
         &["eddyline-cli", "eddyline-simulation", "eddyline-bench", "xtask"],
         "only programs have a command line",
+    ),
+    (
+        "rocksdb",
+        &["eddyline-state-rocksdb", "eddyline-bench"],
+        "a store is reached through the traits of eddyline-state",
     ),
     ("tokio", &[], "the spine needs no async executor: threads behind bounded channels wake the worker"),
 ];

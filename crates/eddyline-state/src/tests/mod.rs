@@ -4,3 +4,4 @@ mod chains;
 mod evolution;
 mod model;
 pub(crate) mod support;
+mod windows;

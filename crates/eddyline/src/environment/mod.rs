@@ -7,6 +7,7 @@ mod graph;
 mod options;
 mod parameters;
 mod runtime_mode;
+mod state_backend;
 mod values;
 
 pub use cached_file::{CachedFile, DistributedCache};
@@ -14,6 +15,7 @@ pub(crate) use graph::{GraphBuilder, Route};
 pub use options::Options;
 pub use parameters::Parameters;
 pub use runtime_mode::RuntimeMode;
+pub use state_backend::{StateBackendOptions, StateBackendType};
 
 use crate::execution;
 use crate::source::{CollectionSource, DataGenerator, SourceOperator, SourceSettings, SplitSource};

@@ -1,6 +1,7 @@
 //! The options of a job, in Flink's words where Flink has them.
 
 use super::RuntimeMode;
+use super::state_backend::StateBackendOptions;
 use super::values::{boolean, bytes, closest, duration, millis, number};
 use eddyline_core::{Error, Result};
 use eddyline_protocol::{AttemptConfig, RestartStrategy};
@@ -28,6 +29,8 @@ pub struct Options {
     /// Where operators on bounded data keep what does not fit in memory; empty: the system's directory for temporary
     /// files.
     pub tmp_dirs: Vec<std::path::PathBuf>,
+    /// Where state is that belongs to keys.
+    pub state_backend: StateBackendOptions,
     restart_options: BTreeMap<String, String>,
 }
 
@@ -41,6 +44,7 @@ impl Default for Options {
             runtime: JobOptions::default(),
             runtime_mode: RuntimeMode::default(),
             tmp_dirs: Vec::new(),
+            state_backend: StateBackendOptions::default(),
             restart_options: BTreeMap::new(),
         }
     }
@@ -88,6 +92,12 @@ const ENTRIES: &[OptionEntry] = entries! {
         |options, key, value| options.runtime.checkpoints.num_retained = number(key, value)?;
     "execution.state-recovery.ignore-unclaimed-state", "drop state that no operator takes (false)",
         |options, key, value| options.runtime.allow_non_restored_state = boolean(key, value)?;
+    "state.backend.type", "`hashmap` (in memory) or `rocksdb` (larger than memory) (hashmap)",
+        |options, key, value| options.state_backend.set_type(key, value)?;
+    "state.backend.rocksdb.localdir", "local directory for state beyond memory (the first of `io.tmp.dirs`)",
+        |options, _key, value| options.state_backend.directory = Some(path(value));
+    "state.backend.rocksdb.thread.num", "threads of RocksDB that write and merge files, of each process (2)",
+        |options, key, value| options.state_backend.background_threads = number(key, value)?;
     "execution.buffer-timeout", "longest time a small batch is held back (200 us)",
         |options, key, value| options.runtime.buffer_timeout = duration(key, value)?;
     "heartbeat.interval", "between two signs of life of a process (500 ms)",
@@ -207,6 +217,7 @@ impl Options {
             runtime.tick_length = Duration::ZERO;
         }
         runtime.validate()?;
+        self.state_backend.install(&self.tmp_dirs, &mut runtime.services)?;
         Ok(runtime)
     }
 }

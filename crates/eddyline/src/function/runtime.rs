@@ -5,7 +5,7 @@ use crate::state::States;
 use eddyline_core::{Clock, Data, Result};
 use eddyline_runtime::accumulators::{AccumulatorHandle, Accumulators, JobAccumulator};
 use eddyline_runtime::metrics::Metrics;
-use eddyline_runtime::{InstanceInfo, OperatorContext, Services};
+use eddyline_runtime::{InstanceInfo, OperatorContext, Services, StateFactory};
 use eddyline_state::{BroadcastState, OperatorListState};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -62,6 +62,7 @@ pub struct RuntimeContext {
     metrics: Metrics,
     accumulators: Accumulators,
     states: States,
+    tables: StateFactory,
 }
 
 impl RuntimeContext {
@@ -75,7 +76,13 @@ impl RuntimeContext {
             metrics: context.metrics().clone(),
             accumulators: context.accumulators().clone(),
             states,
+            tables: context.states(),
         }
+    }
+
+    /// Makes the tables of this instance.
+    pub(crate) fn tables(&self) -> &StateFactory {
+        &self.tables
     }
 
     /// The facts about this instance: name and uid of the operator, number of the instance and how many there are,
