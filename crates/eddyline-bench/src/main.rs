@@ -12,6 +12,8 @@ mod latency_job;
 mod plot;
 mod recovery_job;
 mod report;
+#[cfg(feature = "rocksdb")]
+mod rocksdb_job;
 mod source;
 mod usage;
 mod window_job;
@@ -62,6 +64,8 @@ fn run_case(name: &str, settings: &Settings) -> Result<()> {
         "idle" => latency_job::run_idle(settings),
         "checkpoints" => checkpoint_job::run(settings),
         "recovery" => recovery_job::run(settings),
+        #[cfg(feature = "rocksdb")]
+        "rocksdb" => rocksdb_job::run(settings),
         other => Err(Error::config(format!("there is no measurement `{other}`"))),
     }
 }

@@ -4,6 +4,8 @@ mod checkpoints;
 mod keys;
 mod latency;
 mod recovery;
+#[cfg(feature = "rocksdb")]
+mod rocksdb;
 mod window;
 
 use crate::figures::{self, Figures};
@@ -59,6 +61,12 @@ pub const ALL: &[Benchmark] = &[
     Benchmark { name: "latency", about: "latency, start, idling", run: latency::run },
     Benchmark { name: "checkpoints", about: "what checkpoints cost", run: checkpoints::run },
     Benchmark { name: "recovery", about: "from a kill to new output", run: recovery::run },
+    #[cfg(feature = "rocksdb")]
+    Benchmark {
+        name: "rocksdb",
+        about: "state five times its memory against bare RocksDB",
+        run: rocksdb::run,
+    },
 ];
 
 /// Runs a measurement whose settings are in one line of text.
