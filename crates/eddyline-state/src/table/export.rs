@@ -66,6 +66,10 @@ impl Export {
         self.groups.iter().map(GroupExport::memory_bytes).sum()
     }
 
+    fn is_done(&self, index: usize) -> bool {
+        matches!(self.groups[index], GroupExport::Nothing)
+    }
+
     /// What to ask for next about group `index`, whose number is `number`.
     fn next_request(&mut self, index: usize, number: KeyGroup) -> Option<Request> {
         let snapshot = self.snapshot;
@@ -156,9 +160,12 @@ impl<K: Key, V: Data> KeyedTable<K, V> {
             };
             let Some(residency) = self.residency.as_mut() else { return Ok((entries, true)) };
             if !export.is_waiting {
+                // Nothing may be taken off the list that is not asked for.
+                if *budget == 0 && !export.is_done(index) {
+                    return Ok((entries, false));
+                }
                 match export.next_request(index, number) {
                     None => return Ok((entries, true)),
-                    Some(_) if *budget == 0 => return Ok((entries, false)),
                     Some(request) => residency.submit(request),
                 }
                 export.is_waiting = true;

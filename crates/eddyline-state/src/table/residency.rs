@@ -26,6 +26,8 @@ const KEYS_PER_FETCH: usize = 512;
 const FETCHED_SHARE: usize = 16;
 /// Entry counts below this take one byte.
 const SHORT_COUNT_MAX: usize = 254;
+/// Removals that the store is not told of yet, at most.
+const GONE_MAX: usize = 4096;
 /// One in so many bytes of a table's share may tell which changed entries have left.
 const EVICTED_SHARE: usize = 16;
 
@@ -334,6 +336,9 @@ impl<K: Key, V: Data> KeyedTable<K, V> {
                     pin.remove();
                 }
             }
+        }
+        if residency.gone.len() > GONE_MAX {
+            residency.tell_removals();
         }
         self.evict();
     }

@@ -164,9 +164,7 @@ impl<K: Key, V: Data> Group<K, V> {
             self.record.in_segments = false;
             return Work::Clear;
         }
-        let base = if full || !self.record.in_segments {
-            true
-        } else if self.record.mostly_evicted {
+        let base = if full || !self.record.in_segments || self.record.mostly_evicted {
             true
         } else if !self.entries.changed_in(epoch) && self.record.evicted.is_empty() {
             return Work::Keep;
