@@ -3,7 +3,7 @@
 //! There is ONE profile for demo, tests, kills and simulation: `dev`, which the root `Cargo.toml` optimises. What is
 //! tested is thus what is shown, and no dependency is compiled twice. Only figures come from `release`.
 
-use crate::{Result, process};
+use crate::{Result, native, process};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -25,7 +25,7 @@ pub const BENCH_PACKAGE: &str = "eddyline-bench";
 pub fn command<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(cargo);
-    command.args(arguments);
+    command.args(arguments).envs(native::variables());
     command
 }
 
@@ -62,9 +62,9 @@ fn build_with(profile: &str, selection: &[&str]) -> Result<BTreeMap<String, Path
 }
 
 /// Builds one package's binary.
-pub fn build_package(package: &str) -> Result<PathBuf> {
+pub fn build_package(package: &str, features: &[&str]) -> Result<PathBuf> {
     let profile = if package == BENCH_PACKAGE { MEASURED_PROFILE } else { PROFILE };
-    build_with(profile, &["--package", package, "--bins"])?
+    build_with(profile, &[&["--package", package, "--bins"][..], features].concat())?
         .remove(package)
         .ok_or_else(|| format!("package {package} has no binary; this command needs one there"))
 }

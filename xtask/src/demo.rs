@@ -5,7 +5,8 @@ use std::ffi::OsString;
 
 /// Builds the `eddyline` binary and becomes `eddyline logs` with what the user gave.
 pub fn run(arguments: Vec<OsString>) -> Result<()> {
-    process::replace_by_package(cargo::CLI_PACKAGE, arguments_of_logs(arguments))
+    // Without RocksDB, which a C++ compiler would have to come first for.
+    process::replace_by_package(cargo::CLI_PACKAGE, &["--no-default-features"], arguments_of_logs(arguments))
 }
 
 /// The first `--` only says that options of ours have ended; there are none.

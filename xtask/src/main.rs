@@ -7,6 +7,7 @@
 mod cargo;
 mod demo;
 mod licence;
+mod native;
 mod process;
 mod services;
 mod smoke;
@@ -90,12 +91,16 @@ fn main() -> ExitCode {
         Command::Simulate { seeds, first_seed, arguments } => {
             let mut all = cargo::simulation_arguments(seeds, first_seed);
             all.extend(arguments);
-            process::replace_by_package(cargo::SIMULATION_PACKAGE, all)
+            process::replace_by_package(cargo::SIMULATION_PACKAGE, &[], all)
         }
         Command::Services { command } => services::run(command),
         Command::Bench { name, arguments } => {
+            // All benchmarks, or the one that needs it.
+            let with_rocksdb = name.as_ref().is_none_or(|name| name == "rocksdb");
+            let prepared = if with_rocksdb { native::prepare() } else { Ok(()) };
             let all = name.into_iter().chain(arguments).collect();
-            process::replace_by_package(cargo::BENCH_PACKAGE, all)
+            let features: &[&str] = if with_rocksdb { &["--features", "rocksdb"] } else { &[] };
+            prepared.and_then(|()| process::replace_by_package(cargo::BENCH_PACKAGE, features, all))
         }
     };
     match outcome {

@@ -6,7 +6,7 @@
 
 use crate::services::Service;
 use crate::summary::Counts;
-use crate::{Result, cargo, licence, process, smoke, tidy};
+use crate::{Result, cargo, licence, native, process, smoke, tidy};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ struct Report {
 /// Runs all steps and prints the summary, whose last line is the last thing that is printed.
 pub fn run(quick: bool) -> ExitCode {
     let mut report = Report { counts: Counts::default(), steps: Vec::new() };
-    report.step("tools", |_| install_tools());
+    report.step("tools", |_| install_tools().and_then(|()| native::prepare()));
     report.step("formatting", |_| process::run(&mut cargo_in_root(&["fmt", "--all", "--check"])));
     report.step("tidy", |_| tidy::run());
     report.step("licences", |_| licence::run());
@@ -79,6 +79,7 @@ fn whole_programs(report: &mut Report, seeds: u64) {
     };
     report.step("simulation", |_| {
         let mut command = Command::new(find(cargo::SIMULATION_PACKAGE)?);
+        command.envs(native::variables());
         process::run(command.args(cargo::simulation_arguments(seeds, 1)).current_dir(cargo::root()))
     });
     report.step("demo", |_| smoke::run(find(cargo::CLI_PACKAGE)?));

@@ -15,6 +15,8 @@ mod operator_jobs;
 mod plot;
 mod recovery_job;
 mod report;
+#[cfg(feature = "rocksdb")]
+mod rocksdb_job;
 mod source;
 mod state_job;
 mod usage;
@@ -73,6 +75,8 @@ fn run_case(name: &str, settings: &Settings) -> Result<()> {
         "recovery" => recovery_job::run(settings),
         "state" => state_job::run(settings),
         "savepoint" => state_job::run_savepoint(settings),
+        #[cfg(feature = "rocksdb")]
+        "rocksdb" => rocksdb_job::run(settings),
         other => Err(Error::config(format!("there is no measurement `{other}`"))),
     }
 }

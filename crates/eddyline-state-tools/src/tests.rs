@@ -2,7 +2,7 @@
 
 use crate::*;
 use eddyline_core::{Data, KeyGroupRange, Reader, Result, Value, data};
-use eddyline_protocol::{MANIFEST_FORMAT, Manifest, OperatorManifest};
+use eddyline_protocol::{MANIFEST_FORMAT, Manifest, ManifestKind, OperatorManifest};
 use eddyline_state::ttl::Timed;
 use eddyline_state::{
     CheckpointStore, KeyedTable, ManagedState, PartWriter, SavepointReader, SavepointWriter,
@@ -119,6 +119,8 @@ fn complete_and_retire(store: &CheckpointStore, attempt: u64, number: u64) {
         completed_at_ms: 0,
         max_parallelism: MAX,
         finished: false,
+        kind: ManifestKind::Checkpoint,
+        origin: None,
         operators: vec![OperatorManifest { uid: "op".into(), states }],
     };
     store.write_complete(&manifest).unwrap();

@@ -6,7 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at what it does not expect")]
 
 use eddyline_core::{Data, KeyGroupRange};
-use eddyline_protocol::{MANIFEST_FORMAT, Manifest, OperatorManifest, StateManifest};
+use eddyline_protocol::{MANIFEST_FORMAT, Manifest, ManifestKind, OperatorManifest, StateManifest};
 use eddyline_state::ttl::Timed;
 use eddyline_state::{
     BroadcastState, CheckpointStore, KeyedTable, LocalFileSystem, ManagedState, NamespacedTable,
@@ -141,6 +141,8 @@ fn manifest(attempt: u64, checkpoint: u64, states: Vec<StateManifest>) -> Manife
         completed_at_ms: 1_700_000_000_000,
         max_parallelism: MAX,
         finished: false,
+        kind: ManifestKind::Checkpoint,
+        origin: None,
         operators: vec![OperatorManifest { uid: UID.into(), states }],
     }
 }

@@ -9,8 +9,8 @@ use crate::segment::Removals;
 use eddyline_core::data::to_bytes;
 use eddyline_core::{Data, DataType, Error, Key, KeyGroup, Result, Tick};
 use eddyline_protocol::{
-    AttemptId, CheckpointId, MANIFEST_FORMAT, Manifest, OperatorManifest, SegmentChain, SegmentKind,
-    SegmentRef, StateDescriptor, StateKind, StateManifest,
+    AttemptId, CheckpointId, MANIFEST_FORMAT, Manifest, ManifestKind, OperatorManifest, SegmentChain,
+    SegmentKind, SegmentRef, StateDescriptor, StateKind, StateManifest,
 };
 use std::collections::BTreeMap;
 
@@ -192,6 +192,8 @@ impl SavepointWriter {
             completed_at_ms,
             max_parallelism: self.max_parallelism,
             finished: false,
+            kind: ManifestKind::Checkpoint,
+            origin: None,
             operators: operators.into_iter().map(|(uid, states)| OperatorManifest { uid, states }).collect(),
         };
         self.store.write_complete(&manifest)?;

@@ -84,6 +84,10 @@ impl FileSystem for HeldFileSystem {
         refused(from)
     }
 
+    fn publish(&self, from: &Path, _to: &Path) -> Result<bool> {
+        refused(from)
+    }
+
     fn list(&self, directory: &Path) -> Result<Vec<DirectoryEntry>> {
         LocalFileSystem.list(directory)
     }

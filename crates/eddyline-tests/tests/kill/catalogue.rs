@@ -3,6 +3,7 @@
 use eddyline_catalogue::{CATALOGUE, CatalogueJob};
 use eddyline_tests::harness::{Deadline, Place, Signal, Started, processes_with, seed_offset, signal, tell};
 use eddyline_tests::workload::catalogue_input;
+use std::cell::Cell;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_catalogue-workload");
 /// Kills of each job.
@@ -23,13 +24,21 @@ struct Run {
     job: CatalogueJob,
     place: Place,
     seed: u64,
+    /// What keeps state, each supervisor the next one.
+    backends: Vec<&'static str>,
+    started: Cell<usize>,
 }
 
 impl Run {
     fn start(&self) -> Started {
         let (checkpoints, out, seed) =
             (self.place.text("checkpoints"), self.place.text("out"), self.seed.to_string());
-        let arguments = ["--processes", "2", "-p", "2", "--checkpoint-dir", &checkpoints];
+        let backend = self.backends[self.started.get() % self.backends.len()];
+        self.started.set(self.started.get() + 1);
+        let backend = format!("-Dstate.backend.type={backend}");
+        let directory = format!("-Dstate.backend.rocksdb.localdir={}", self.place.text("state"));
+        let arguments =
+            ["--processes", "2", "-p", "2", "--checkpoint-dir", &checkpoints, &backend, &directory];
         let periodic = (!self.job.is_bounded).then_some(INTERVAL);
         let arguments = arguments.into_iter().chain(periodic).chain(OPTIONS);
         let arguments = arguments.chain(["--", &out, self.job.name, &seed]);
@@ -94,16 +103,27 @@ fn kill(run: &Run) -> usize {
     kills
 }
 
-#[test]
-#[ignore = "takes a minute; cargo xtask test runs it"]
-fn every_job_of_the_catalogue_survives_kills() {
+fn kill_all(seed: u64, backends: &[&'static str]) {
     let mut all = 0;
     for (number, job) in (0u64..).zip(CATALOGUE) {
-        let run = Run { job: *job, place: Place::new(PROGRAM).unwrap(), seed: 500 + number + seed_offset() };
+        let (place, seed) = (Place::new(PROGRAM).unwrap(), seed + number + seed_offset());
+        let run = Run { job: *job, place, seed, backends: backends.to_vec(), started: Cell::new(0) };
         let kills = kill(&run);
         tell(&format!("{}: {kills} kills", job.name));
         assert!(kills >= 2, "{}: only {kills} kills", job.name);
         all += kills;
     }
     assert!(all >= CATALOGUE.len() * 3, "only {all} kills");
+}
+
+#[test]
+#[ignore = "takes a minute; cargo xtask test runs it"]
+fn every_job_of_the_catalogue_survives_kills() {
+    kill_all(500, &["hashmap"]);
+}
+
+#[test]
+#[ignore = "takes a minute; cargo xtask test runs it"]
+fn every_job_of_the_catalogue_survives_kills_and_changes_between_backends() {
+    kill_all(700, &["rocksdb", "hashmap"]);
 }
