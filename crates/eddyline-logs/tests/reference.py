@@ -80,7 +80,7 @@ def windows(accesses, size, slide):
     return [[start * 1000, *window[:3], len(window[3])] for start, window in sorted(found.items())]
 
 
-def visits(accesses):
+def sessions_of(accesses):
     """Sessions by host and start."""
     by_host = {}
     for host, time, _, size in accesses:
@@ -130,7 +130,7 @@ def main(paths):
             "minutes": windows(accesses, 60, 60),
             "sliding": windows(accesses, 300, 10),
             "days": windows(accesses, 86400, 86400),
-            "visits": visits(accesses),
+            "visits": sessions_of(accesses),
         }
     print(json.dumps({
         "lines": lines,

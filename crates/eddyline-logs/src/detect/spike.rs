@@ -22,6 +22,8 @@ const QUIET_MS: i64 = 120_000;
 /// How far a slice may be ahead of the watermark and be judged at once. What is further ahead waits: the input is
 /// being caught up with, and what belongs before it may not have been read.
 const EARLY_MS: i64 = 180_000;
+/// Lines of errors that are kept of a slice.
+const SLICE_SAMPLES_MAX: usize = 3;
 /// How many standard deviations above what is usual a spike is.
 const DEVIATIONS: f64 = 6.0;
 
@@ -31,12 +33,13 @@ struct Slice {
     errors: u64,
     /// Whether it is part of a spike.
     spiked: bool,
+    /// Some of the errors' lines.
+    samples: Vec<String>,
 }
 
 #[derive(Debug, Clone, Default, Data)]
 struct State {
     slices: BTreeMap<EventTime, Slice>,
-    samples: Vec<String>,
     open: Option<Open>,
 }
 
@@ -117,7 +120,9 @@ impl SpikeDetector {
                 usual * 100.0
             );
         }
-        state.samples.drain(..).for_each(|line| alert.add_evidence(line));
+        for (_, part) in state.slices.range_mut(window_start..=slice) {
+            part.samples.drain(..).for_each(|line| alert.add_evidence(line));
+        }
         if open.emitted_count == 0 || alert.count >= 2 * open.emitted_count {
             open.emitted_count = alert.count;
             out.collect(alert.revised());
@@ -142,11 +147,8 @@ impl KeyedProcessFunction<(), Pulse, Alert> for SpikeDetector {
         let slice = state.slices.entry(pulse.slice).or_default();
         slice.lines += pulse.lines;
         slice.errors += pulse.errors;
-        if pulse.errors > 0 {
-            state.samples.extend(pulse.samples);
-            let excess = state.samples.len().saturating_sub(super::EVIDENCE_MAX);
-            state.samples.drain(..excess);
-        }
+        slice.samples.extend(pulse.samples);
+        slice.samples.truncate(SLICE_SAMPLES_MAX);
         context.register_event_time_timer(pulse.slice + SLICE_MS);
         let watermark = context.watermark();
         let is_early = watermark != WATERMARK_MIN

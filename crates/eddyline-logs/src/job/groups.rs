@@ -131,9 +131,9 @@ mod tests {
         let minutes = [0, 0, 0, 60_000];
         let mut groups = Groups::default();
         for _ in 0..2 {
-            for row in 0..4_usize {
+            for (row, minute) in minutes.into_iter().enumerate() {
                 // All hashes are equal: what is the same is decided by the values.
-                groups.add(7, minutes[row], row as u32, |other| values[other as usize] == values[row]);
+                groups.add(7, minute, row as u32, |other| values[other as usize] == values[row]);
             }
             let found: Vec<_> = groups.drain().collect();
             assert_eq!(found, [(0, 0, 2), (0, 1, 1), (60_000, 3, 1)]);
