@@ -10,6 +10,7 @@ const ORDER: &[&str] = &[
     "eddyline-protocol",
     "eddyline-mesh",
     "eddyline-state",
+    "eddyline-state-rocksdb",
     "eddyline-storage",
     "eddyline-state-tools",
     "eddyline-runtime",
@@ -38,6 +39,11 @@ const CONFINED: &[(&str, &[&str], &str)] = &[
         "clap",
         &["eddyline-cli", "eddyline-simulation", "eddyline-bench", "xtask"],
         "only programs have a command line",
+    ),
+    (
+        "rocksdb",
+        &["eddyline-state-rocksdb", "eddyline-bench"],
+        "a store is reached through the traits of eddyline-state",
     ),
     (
         "tokio",

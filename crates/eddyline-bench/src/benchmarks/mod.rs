@@ -7,6 +7,8 @@ mod latency;
 mod logs;
 mod operators;
 mod recovery;
+#[cfg(feature = "rocksdb")]
+mod rocksdb;
 mod state;
 mod window;
 
@@ -67,6 +69,12 @@ pub const ALL: &[Benchmark] = &[
     Benchmark { name: "logs", about: "the log job against a bare loop, awk and GoAccess", run: logs::run },
     Benchmark { name: "recovery", about: "from a kill to new output", run: recovery::run },
     Benchmark { name: "state", about: "state by size: recovery, increments, savepoints", run: state::run },
+    #[cfg(feature = "rocksdb")]
+    Benchmark {
+        name: "rocksdb",
+        about: "state five times its memory against bare RocksDB",
+        run: rocksdb::run,
+    },
 ];
 
 /// Runs a measurement whose settings are in one line of text.

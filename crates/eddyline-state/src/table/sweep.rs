@@ -11,8 +11,8 @@ const BUCKETS_PER_ENTRY: usize = 8;
 /// the next round finds them.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct SweepCursor {
-    group: usize,
-    bucket: usize,
+    pub(super) group: usize,
+    pub(super) bucket: usize,
 }
 
 impl<K: Key, V: Data> KeyedTable<K, V> {
