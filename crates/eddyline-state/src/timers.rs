@@ -137,8 +137,11 @@ impl<K: Key> TimerTable<K> {
             return Vec::new();
         }
         let mut hashes: Vec<u64> = self.firing.iter().rev().take(most).map(|(_, hash, _)| *hash).collect();
-        for time in self.table.namespaces(self.firing_time.saturating_add(1)..=up_to.max(self.firing_time)) {
-            if time == self.firing_time || hashes.len() + self.table.namespace_len(time) > most {
+        if self.firing_time >= up_to {
+            return hashes;
+        }
+        for time in self.table.namespaces(self.firing_time + 1..=up_to) {
+            if hashes.len() + self.table.namespace_len(time) > most {
                 break;
             }
             hashes.extend(self.table.iter_namespace(time).map(|(hash, ..)| hash));

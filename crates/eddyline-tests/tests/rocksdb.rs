@@ -14,7 +14,7 @@ use std::sync::mpsc::channel;
 const KEYS: u64 = 30_000;
 const ROUNDS: u64 = 3;
 /// A third of what the state needs.
-const MEMORY_BYTES: usize = 6 << 20;
+const MEMORY_BYTES: usize = 8 << 20;
 
 /// Counts the records of each key, and keeps them all.
 #[derive(Default)]

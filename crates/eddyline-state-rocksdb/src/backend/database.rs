@@ -8,6 +8,7 @@ use rocksdb::{
     Direction, IteratorMode, MultiThreaded, Options, ReadOptions, SnapshotWithThreadMode, WriteBatch,
     WriteBufferManager, WriteOptions,
 };
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,11 +32,13 @@ const CACHE_BYTES_MIN: usize = 2 << 20;
 /// What a state takes of the write buffers at a time.
 const ARENA_BLOCK_BYTES: usize = 64 << 10;
 
-/// What RocksDB has for all column families of a worker.
+/// What RocksDB has for all column families of a worker; outlives the database.
 pub(crate) struct Memory {
     pub(crate) cache: Cache,
     buffers: WriteBufferManager,
     bytes: usize,
+    /// What column families were made with: their filters are called until the database is closed.
+    family_options: RefCell<Vec<Options>>,
 }
 
 impl Memory {
@@ -44,7 +47,7 @@ impl Memory {
         let bytes = bytes.max(CACHE_BYTES_MIN);
         let cache = Cache::new_lru_cache(bytes);
         let buffers = WriteBufferManager::new_write_buffer_manager_with_cache(bytes / 2, true, cache.clone());
-        Memory { cache, buffers, bytes }
+        Memory { cache, buffers, bytes, family_options: RefCell::default() }
     }
 
     fn family_options(&self) -> Options {
@@ -114,6 +117,7 @@ impl<'d> Server<'d> {
             );
         }
         let created = self.db.create_cf(&name, &options);
+        self.memory.family_options.borrow_mut().push(options);
         created.map_err(|error| failed(&self.path, &error))?;
         self.families.push(name);
         Ok(())

@@ -297,11 +297,16 @@ impl<K: Key, V: Data> KeyedTable<K, V> {
     /// About how many bytes of memory the table occupies: tables and encoded copies exactly, what keys and values
     /// own outside by measuring some of them.
     pub fn memory_bytes(&self) -> usize {
-        let flat: usize =
-            self.groups.iter().map(|group| group.entries.allocated_bytes() + group.copied_bytes()).sum();
+        let flat: usize = self.groups.iter().map(|group| group.entries.allocated_bytes()).sum();
+        let heap = if K::HAS_HEAP || V::HAS_HEAP { self.estimated_heap_bytes() } else { 0 };
+        flat + heap + self.bytes_beside_entries()
+    }
+
+    /// Bytes of encoded copies, and of what is on its way from the store and to it.
+    fn bytes_beside_entries(&self) -> usize {
+        let copied: usize = self.groups.iter().map(Group::copied_bytes).sum();
         let queued: usize = self.snapshots.iter().map(Snapshot::memory_bytes).sum();
-        let fetching = self.residency.as_ref().map_or(0, |residency| residency.memory_bytes());
-        flat + queued + fetching + if K::HAS_HEAP || V::HAS_HEAP { self.estimated_heap_bytes() } else { 0 }
+        copied + queued + self.residency.as_ref().map_or(0, |residency| residency.memory_bytes())
     }
 
     fn estimated_heap_bytes(&self) -> usize {

@@ -28,6 +28,8 @@ const FETCHED_SHARE: usize = 16;
 const SHORT_COUNT_MAX: usize = 254;
 /// Removals that the store is not told of yet, at most.
 const GONE_MAX: usize = 4096;
+/// One in so many bytes of a table's share is for entries, whatever else is in memory.
+const ASIDE_SHARE: usize = 4;
 /// One in so many bytes of a table's share may tell which changed entries have left.
 const EVICTED_SHARE: usize = 16;
 
@@ -417,8 +419,10 @@ impl<K: Key, V: Data> KeyedTable<K, V> {
             let heap = if K::HAS_HEAP || V::HAS_HEAP { self.estimated_heap_bytes() / length } else { 0 };
             let flat = size_of::<Entry<u32, K, V>>() + 1;
             let entry_bytes = flat * TABLE_PERCENT / 100 + heap;
+            // What snapshots have copied and what is not written yet takes the place of entries.
+            let aside = self.bytes_beside_entries().min(share / ASIDE_SHARE * (ASIDE_SHARE - 1));
             let Some(residency) = &mut self.residency else { return usize::MAX };
-            residency.entries_max = (share / entry_bytes).max(1);
+            residency.entries_max = ((share - aside) / entry_bytes).max(1);
             residency.share_bytes = share;
             residency.since_measured = 0;
             residency.recent.resize(residency.entries_max);
