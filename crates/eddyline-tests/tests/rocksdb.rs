@@ -11,10 +11,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 
-const KEYS: u64 = 30_000;
+const KEYS: u64 = 45_000;
 const ROUNDS: u64 = 3;
 /// A third of what the state needs.
-const MEMORY_BYTES: usize = 8 << 20;
+const MEMORY_BYTES: usize = 12 << 20;
 
 /// Counts the records of each key, and keeps them all.
 #[derive(Default)]

@@ -19,8 +19,9 @@ use std::collections::VecDeque;
 const TABLE_PERCENT: usize = 230;
 /// After so many entries came in, sizes are measured again.
 const MEASURED_EVERY: usize = 4096;
-/// How many bytes a restore hands over before it waits for the store.
+/// How many bytes a restore hands over before it waits for the store, and one in so many of the table's share at most.
 const RESTORED_BYTES_AHEAD: usize = 4 << 20;
+const RESTORED_SHARE: usize = 4;
 /// At most so many keys are fetched at a time, and one in so many of the entries that fit in memory.
 const KEYS_PER_FETCH: usize = 512;
 const FETCHED_SHARE: usize = 16;
@@ -474,6 +475,7 @@ impl<K: Key, V: Data> KeyedTable<K, V> {
     pub(super) fn settle(&mut self, index: usize, note: &mut dyn FnMut(u64, &K)) -> Result<()> {
         let (number, last_touch) = (self.group_number(index), self.last_touch);
         let Some(residency) = &mut self.residency else { return Ok(()) };
+        let ahead = RESTORED_BYTES_AHEAD.min(residency.store.resident_bytes_max() / RESTORED_SHARE);
         let group = &mut self.groups[index];
         let mut all: Vec<_> =
             group.entries.take_all().map(|entry| (entry.key.stable_hash(), entry)).collect();
@@ -483,7 +485,7 @@ impl<K: Key, V: Data> KeyedTable<K, V> {
         for same in all.chunk_by(|(one, _), (other, _)| one == other) {
             let entries = same.iter().map(|(_, entry)| entry);
             batch.put(store_key(number, same[0].0), |out| encode_entries(entries, last_touch, out));
-            if batch.memory_bytes() > RESTORED_BYTES_AHEAD {
+            if batch.memory_bytes() > ahead {
                 residency.write(std::mem::take(&mut batch));
                 residency.store.wait()?;
             }
@@ -492,7 +494,7 @@ impl<K: Key, V: Data> KeyedTable<K, V> {
         if !batch.is_empty() {
             residency.write(batch);
         }
-        if residency.unwritten_bytes > RESTORED_BYTES_AHEAD {
+        if residency.unwritten_bytes > ahead {
             residency.store.wait()?;
         }
         self.poll_store()
