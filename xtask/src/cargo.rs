@@ -1,7 +1,7 @@
 //! What this workspace is called to Cargo, and what Cargo tells about it.
 //!
-//! There is ONE profile for demo, tests, kills and simulation: `dev`, which the root `Cargo.toml` optimises. What is
-//! tested is thus what is shown, and no dependency is compiled twice. Only figures come from `release`.
+//! There is ONE profile for tests, kills and simulation: `dev`, which the root `Cargo.toml` optimises, so that no
+//! dependency is compiled twice. Figures come from `release`; the demo from `demo`, which builds soonest.
 
 use crate::{Result, native, process};
 use serde_json::Value;
@@ -10,10 +10,12 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The one profile everything is built in.
+/// The profile everything is tested in.
 pub const PROFILE: &str = "dev";
 /// The profile that is measured.
-const MEASURED_PROFILE: &str = "release";
+pub const MEASURED_PROFILE: &str = "release";
+/// The profile that is built soonest, of this program, too.
+pub const DEMO_PROFILE: &str = "demo";
 /// The package with the `eddyline` binary.
 pub const CLI_PACKAGE: &str = "eddyline-cli";
 /// The package with the simulator's binary.
@@ -62,8 +64,7 @@ fn build_with(profile: &str, selection: &[&str]) -> Result<BTreeMap<String, Path
 }
 
 /// Builds one package's binary.
-pub fn build_package(package: &str, features: &[&str]) -> Result<PathBuf> {
-    let profile = if package == BENCH_PACKAGE { MEASURED_PROFILE } else { PROFILE };
+pub fn build_package(profile: &str, package: &str, features: &[&str]) -> Result<PathBuf> {
     build_with(profile, &[&["--package", package, "--bins"][..], features].concat())?
         .remove(package)
         .ok_or_else(|| format!("package {package} has no binary; this command needs one there"))

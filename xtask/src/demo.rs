@@ -6,7 +6,16 @@ use std::ffi::OsString;
 /// Builds the `eddyline` binary and becomes `eddyline logs` with what the user gave.
 pub fn run(arguments: Vec<OsString>) -> Result<()> {
     // Without the clients of remote storage, which take longer to build than all the rest.
-    process::replace_by_package(cargo::CLI_PACKAGE, &["--no-default-features"], arguments_of_logs(arguments))
+    let features = &["--no-default-features"];
+    eprintln!(
+        "xtask: this build starts soon and runs slowly; for speed: cargo run --release -p eddyline-cli -- logs"
+    );
+    process::replace_by_package(
+        cargo::DEMO_PROFILE,
+        cargo::CLI_PACKAGE,
+        features,
+        arguments_of_logs(arguments),
+    )
 }
 
 /// The first `--` only says that options of ours have ended; there are none.

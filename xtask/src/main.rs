@@ -91,7 +91,7 @@ fn main() -> ExitCode {
         Command::Simulate { seeds, first_seed, arguments } => {
             let mut all = cargo::simulation_arguments(seeds, first_seed);
             all.extend(arguments);
-            process::replace_by_package(cargo::SIMULATION_PACKAGE, &[], all)
+            process::replace_by_package(cargo::PROFILE, cargo::SIMULATION_PACKAGE, &[], all)
         }
         Command::Services { command } => services::run(command),
         Command::Bench { name, arguments } => bench(name, arguments),
@@ -115,5 +115,6 @@ fn bench(name: Option<OsString>, arguments: Vec<OsString>) -> Result<()> {
             Err(message) => eprintln!("xtask: benchmarks go without RocksDB: {message}"),
         }
     }
-    process::replace_by_package(cargo::BENCH_PACKAGE, features, name.into_iter().chain(arguments).collect())
+    let all = name.into_iter().chain(arguments).collect();
+    process::replace_by_package(cargo::MEASURED_PROFILE, cargo::BENCH_PACKAGE, features, all)
 }

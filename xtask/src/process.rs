@@ -39,9 +39,14 @@ pub fn run_counted(command: &mut Command, counts: &mut Counts) -> Result<()> {
 }
 
 /// Builds the binary of `package` and becomes it, in the folder the user is in, so that signals reach it directly.
-pub fn replace_by_package(package: &str, features: &[&str], arguments: Vec<OsString>) -> Result<()> {
-    eprintln!("xtask: building {package} (a first build takes a minute or two, later ones seconds)");
-    let binary = cargo::build_package(package, features)?;
+pub fn replace_by_package(
+    profile: &str,
+    package: &str,
+    features: &[&str],
+    arguments: Vec<OsString>,
+) -> Result<()> {
+    eprintln!("xtask: building {package} (a first build takes minutes, later ones seconds)");
+    let binary = cargo::build_package(profile, package, features)?;
     eprintln!("xtask: running {}", binary.file_name().unwrap_or_default().to_string_lossy());
     replace(Command::new(binary).args(arguments).envs(native::variables()))
 }

@@ -6,36 +6,41 @@ use eddyline::Environment;
 use eddyline_core::{Error, Result};
 use eddyline_logs::format::{LineReader, ReadOptions};
 use eddyline_logs::job::LogJob;
-use eddyline_logs::store::{LineQuery, StoreSettings};
+use eddyline_logs::store::StoreSettings;
 use eddyline_logs::traffic::TrafficModel;
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Bytes that the bare loop reads at a time: as much as the source of the job.
 const READ_BYTES: usize = 256 << 10;
 /// Lines per second of log time: a busy site.
-const RATE: u64 = 500;
-/// How many queries are asked.
-const QUERIES: usize = 300;
-const QUARTER_MS: i64 = 15 * 60_000;
+pub const RATE: u64 = 500;
+/// When it begins.
+pub const START_MS: i64 = 1_780_000_000_000;
+/// How often it is looked how much memory is used.
+const GLANCE: Duration = Duration::from_millis(5);
 
-/// Writes `lines` lines of made-up traffic.
+/// Writes made-up traffic of about so many bytes; answers how many lines and bytes.
 ///
 /// # Errors
-/// If they cannot be written.
-pub fn make(path: &Path, lines: u64) -> Result<u64> {
+/// If it cannot be written.
+pub fn make(path: &Path, bytes_wanted: u64) -> Result<(u64, u64)> {
     let unwritable =
         |error: std::io::Error| Error::storage(format!("cannot write the log to measure: {error}"));
     let mut file = BufWriter::new(File::create(path).map_err(unwritable)?);
-    let mut bytes = 0;
-    for line in TrafficModel::new(1, 1_780_000_000_000, RATE).take(lines as usize) {
+    let (mut lines, mut bytes) = (0, 0);
+    for line in TrafficModel::new(1, START_MS, RATE) {
+        if bytes >= bytes_wanted {
+            break;
+        }
         file.write_all(&line.line).and_then(|()| file.write_all(b"\n")).map_err(unwritable)?;
+        lines += 1;
         bytes += line.line.len() as u64 + 1;
     }
     file.flush().map_err(unwritable)?;
-    Ok(bytes)
+    Ok((lines, bytes))
 }
 
 /// Measures one way of going over the log at `path`.
@@ -45,54 +50,14 @@ pub fn make(path: &Path, lines: u64) -> Result<u64> {
 pub fn run(settings: &Settings) -> Result<()> {
     let path = Path::new(settings.word("path"));
     let stopwatch = Stopwatch::start()?;
-    let lines = match settings.word("how") {
-        "bare" => bare(path)?,
+    let (lines, memory_half_bytes) = match settings.word("how") {
+        "bare" => (bare(path)?, usage::resident_bytes_peak()?),
         how => job(path, settings, how == "store")?,
     };
     stopwatch.print()?;
     print("lines", lines as f64);
     print("memory_bytes", usage::resident_bytes_peak()? as f64);
-    Ok(())
-}
-
-/// Stores the log at `path`, then asks for lines of one host within a quarter of an hour, over and over.
-///
-/// # Errors
-/// If the log cannot be read, or the job or a query fails.
-pub fn run_queries(settings: &Settings) -> Result<()> {
-    let path = Path::new(settings.word("path"));
-    let directory = tempfile::tempdir().map_err(|error| Error::storage(error.to_string()))?;
-    let settings_of_store =
-        StoreSettings { directory: directory.path().to_owned(), lines: true, live: false };
-    let job = LogJob { store: Some(settings_of_store), ..LogJob::new(vec![path.to_owned()]) };
-    let mut environment = Environment::new();
-    environment.options_mut().runtime.checkpoints.interval_ms = Some(10_000);
-    let watch = job.describe(&environment)?;
-    environment.execute("logs")?;
-    let store = watch.store.ok_or_else(|| Error::internal("the job has no store"))?;
-    store.compact(i64::MAX, &|| true)?;
-    store.compact(i64::MAX, &|| true)?;
-    let sessions = store.sessions(i64::MIN..i64::MAX, None, QUERIES)?;
-    let mut millis = Vec::with_capacity(sessions.len());
-    for session in &sessions {
-        let quarter = session.start - session.start.rem_euclid(QUARTER_MS);
-        let query = LineQuery {
-            times: quarter..quarter + QUARTER_MS,
-            host: Some(session.host.clone()),
-            ..LineQuery::default()
-        };
-        let started = Instant::now();
-        let answer = store.lines(&query)?;
-        millis.push(started.elapsed().as_secs_f64() * 1e3);
-        if answer.lines.is_empty() {
-            return Err(Error::internal(format!("no line of {} was found", session.host)));
-        }
-    }
-    millis.sort_by(f64::total_cmp);
-    let share = |share: f64| millis.get((millis.len() as f64 * share) as usize).copied().unwrap_or(f64::NAN);
-    print("p50_ms", share(0.5));
-    print("p99_ms", share(0.99));
-    print("lines", watch.board.sums().lines as f64);
+    print("memory_half_bytes", memory_half_bytes as f64);
     Ok(())
 }
 
@@ -115,7 +80,8 @@ fn bare(path: &Path) -> Result<u64> {
     Ok(lines)
 }
 
-fn job(path: &Path, settings: &Settings, stores: bool) -> Result<u64> {
+/// Runs the job; answers the lines that were counted, and the most memory until half of the log was read.
+fn job(path: &Path, settings: &Settings, stores: bool) -> Result<(u64, u64)> {
     let directory = tempfile::tempdir().map_err(|error| Error::storage(error.to_string()))?;
     let store = StoreSettings { directory: directory.path().join("store"), lines: true, live: false };
     let job = LogJob {
@@ -127,6 +93,14 @@ fn job(path: &Path, settings: &Settings, stores: bool) -> Result<u64> {
     environment.set_parallelism(settings.number("workers", 1)? as u32);
     environment.options_mut().runtime.checkpoints.interval_ms = Some(10_000);
     let watch = job.describe(&environment)?;
-    environment.execute("logs")?;
-    Ok(watch.board.sums().lines)
+    let running = environment.start("logs")?;
+    let mut half_bytes = usage::resident_bytes()?;
+    while !running.is_finished() {
+        std::thread::park_timeout(GLANCE);
+        if watch.progress.bytes_read() * 2 <= watch.progress.bytes_total() {
+            half_bytes = usage::resident_bytes_peak()?;
+        }
+    }
+    running.wait()?;
+    Ok((watch.board.sums().lines, half_bytes))
 }

@@ -11,6 +11,7 @@ mod columnar_count;
 mod figures;
 mod latency_job;
 mod logs_job;
+mod logs_live;
 mod operator_jobs;
 mod plot;
 mod recovery_job;
@@ -71,7 +72,7 @@ fn run_case(name: &str, settings: &Settings) -> Result<()> {
         "idle" => latency_job::run_idle(settings),
         "checkpoints" => checkpoint_job::run(settings),
         "logs" => logs_job::run(settings),
-        "logs-queries" => logs_job::run_queries(settings),
+        "logs-live" => logs_live::run(settings),
         "recovery" => recovery_job::run(settings),
         "state" => state_job::run(settings),
         "savepoint" => state_job::run_savepoint(settings),

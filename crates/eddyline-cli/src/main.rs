@@ -2,6 +2,8 @@
 
 mod job;
 mod logs;
+#[cfg(feature = "sql")]
+mod sql;
 mod state;
 
 use clap::{Parser, Subcommand};
@@ -28,6 +30,9 @@ enum Command {
     Logs(Box<logs::LogsArguments>),
     /// Look into checkpoints and savepoints: list, read, export, compare, edit, verify.
     State(state::StateArguments),
+    /// Run Flink SQL: a script, or statements as they are typed.
+    #[cfg(feature = "sql")]
+    Sql(sql::SqlArguments),
     /// Running jobs and savepoints: list, show, stop, rescale, take, delete.
     Job(job::JobArguments),
 }
@@ -38,6 +43,8 @@ fn main() -> ExitCode {
     let outcome = match command {
         Command::Logs(arguments) => logs::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Job(arguments) => job::run(arguments).map(|()| ExitCode::SUCCESS),
+        #[cfg(feature = "sql")]
+        Command::Sql(arguments) => sql::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::State(arguments) => state::run(&arguments),
     };
     match outcome {

@@ -5,7 +5,7 @@
 use eddyline_logs::store::{LineQuery, Store, StoreSettings};
 use eddyline_logs::{Summary, TrafficModel, reference};
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -25,7 +25,22 @@ impl Site {
     }
 
     fn start(&self) -> Child {
-        Command::new(env!("CARGO_BIN_EXE_eddyline"))
+        let mut program = Command::new(env!("CARGO_BIN_EXE_eddyline"));
+        program.stderr(Stdio::null());
+        self.follow(program)
+    }
+
+    /// The same, where no file may be larger than so many bytes: writing on fails as it does on a full disk.
+    fn start_limited(&self, bytes: u64) -> Child {
+        // Blocks of 512 bytes; without a signal, which would end the program.
+        let limited = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", bytes / 512);
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(limited).arg(env!("CARGO_BIN_EXE_eddyline")).stderr(Stdio::piped());
+        self.follow(shell)
+    }
+
+    fn follow(&self, mut program: Command) -> Child {
+        program
             .args(["logs", "--follow", "--json", "--no-server", "--delay", "60"])
             .args(["-D", "execution.checkpointing.interval=200ms"])
             .arg("--store")
@@ -34,7 +49,6 @@ impl Site {
             .arg(self.path("dead"))
             .arg(self.path("access.log"))
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
             .spawn()
             .unwrap()
     }
@@ -101,16 +115,7 @@ fn letters(directory: &Path) -> usize {
 fn killed_jobs_lose_and_double_nothing() {
     let site = Site { directory: tempfile::tempdir().unwrap() };
     File::create(site.path("access.log")).unwrap();
-    // Each line says its number, so that none is like another.
-    let number = |(number, line): (usize, Vec<u8>)| {
-        if eddyline_logs::parse_line(&line).is_ok() {
-            [line, format!(" n{number}").into_bytes()].concat()
-        } else {
-            line
-        }
-    };
-    let traffic = TrafficModel::new(21, 1_779_990_000_000, 5).map(|line| line.line);
-    let lines: Vec<Vec<u8>> = traffic.enumerate().map(number).take(LINES * (KILLS + 1)).collect();
+    let (lines, _) = numbered(LINES * (KILLS + 1));
     let mut expected: Vec<String> = Vec::new();
     for (round, part) in lines.chunks(LINES).enumerate() {
         let before = expected.len();
@@ -139,10 +144,11 @@ fn killed_jobs_lose_and_double_nothing() {
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success());
         // With checkpoints an interrupt suspends: what is open stays open, and a later start goes on. So the summary
-        // on the last line is of what was read, not of what has been concluded.
+        // on the last line is of what has been concluded, and says so.
         let text = String::from_utf8(output.stdout).unwrap();
         let summary: Summary = serde_json::from_str(text.lines().last().unwrap()).unwrap();
         let (wanted, _) = reference::summarise(&lines);
+        assert!(summary.suspended);
         assert!(
             summary.lines <= wanted.lines && summary.sessions <= wanted.sessions,
             "{}",
@@ -150,6 +156,48 @@ fn killed_jobs_lose_and_double_nothing() {
         );
         assert_eq!(letters(&site.path("dead")) as u64, wanted.unparsed);
     }
+    expected.sort();
+    assert_eq!(site.stored(), expected);
+}
+
+/// The traffic of the tests, each line with its number, so that none is like another; and what of it can be read.
+fn numbered(count: usize) -> (Vec<Vec<u8>>, Vec<String>) {
+    let mut lines = Vec::new();
+    let mut readable = Vec::new();
+    for (number, line) in TrafficModel::new(21, 1_779_990_000_000, 5).take(count).enumerate() {
+        let mut line = line.line;
+        if eddyline_logs::parse_line(&line).is_ok() {
+            line.extend_from_slice(format!(" n{number}").as_bytes());
+            readable.push(String::from_utf8_lossy(&line).into_owned());
+        }
+        lines.push(line);
+    }
+    (lines, readable)
+}
+
+#[test]
+#[ignore = "starts and kills processes"]
+fn a_full_disk_is_told_and_loses_nothing() {
+    let site = Site { directory: tempfile::tempdir().unwrap() };
+    let (lines, mut expected) = numbered(40_000);
+    site.write(&lines);
+    let mut child = site.start_limited(64 << 10);
+    // A line of progress comes each second: whoever has not told by then never will.
+    let told = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok).take(60);
+    let mut seen = Vec::new();
+    let is_told = told.into_iter().any(|line| {
+        seen.push(line);
+        let text = seen.join("\n");
+        text.contains("File too large") && text.contains("store") && text.contains("try: ")
+    });
+    assert!(is_told, "{}", seen.join("\n"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // There is room again.
+    let child = site.start();
+    site.until_stored(expected.len());
+    interrupt(&child);
+    assert!(child.wait_with_output().unwrap().status.success());
     expected.sort();
     assert_eq!(site.stored(), expected);
 }

@@ -1,6 +1,7 @@
 //! What each path answers.
 
 use crate::answer::{Answer, Failure};
+use crate::operators;
 use crate::parameters::{LogsParameters, ResultParameters};
 use crate::server::Shared;
 use crate::stream::streamed;
@@ -8,7 +9,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use eddyline::{JobState, MetricValue, WATERMARK_MAX, WATERMARK_MIN};
+use eddyline::{JobState, WATERMARK_MAX, WATERMARK_MIN};
 use eddyline_core::{Error, Result};
 use eddyline_logs::detect::Alert;
 use eddyline_logs::store::{LineQuery, Store};
@@ -62,17 +63,12 @@ pub(crate) async fn status(State(shared): State<Arc<Shared>>) -> Response {
     let status = (observed.status)();
     let time = |time| (time != WATERMARK_MIN && time != WATERMARK_MAX).then_some(time);
     let latency = &status.latency;
-    let operators: Vec<Value> = status
-        .metrics
-        .iter()
-        .filter_map(|metric| match &metric.value {
-            MetricValue::Histogram { count, median, p99, max, .. } if metric.name == "latency_us" => {
-                Some(json!({
-                    "operator": metric.operator, "instance": metric.instance,
-                    "count": count, "p50_us": median, "p99_us": p99, "max_us": max,
-                }))
-            }
-            _ => None,
+    let operators: Vec<Value> = operators::latencies(&status)
+        .map(|found| {
+            json!({
+                "operator": found.operator, "uid": found.uid, "instance": found.instance, "count": found.count,
+                "p50_us": found.median_us, "p99_us": found.p99_us, "max_us": found.max_us,
+            })
         })
         .collect();
     let is_running = matches!(status.state, JobState::Running);

@@ -17,6 +17,7 @@ mod answer;
 mod events;
 mod handlers;
 mod metrics;
+mod operators;
 mod parameters;
 mod router;
 mod server;

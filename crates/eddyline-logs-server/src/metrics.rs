@@ -1,10 +1,11 @@
 //! `GET /metrics`, in the text format of Prometheus.
 
+use crate::operators;
 use crate::server::Shared;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use eddyline::{WATERMARK_MAX, WATERMARK_MIN};
+use eddyline::{JobStatus, WATERMARK_MAX, WATERMARK_MIN};
 use eddyline_logs::detect::AlertKind;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -23,6 +24,26 @@ impl Text {
         let _ = writeln!(self.0, "{name}{labels} {value}");
     }
 
+    /// How old lines are when each operator is done with them.
+    fn operators(&mut self, status: &JobStatus) {
+        let name = "eddyline_operator_latency_seconds";
+        self.about(
+            name,
+            "summary",
+            "From the reading of a line to the end of its processing by an operator.",
+        );
+        for found in operators::latencies(status) {
+            let (operator, uid) = (escaped(found.operator), escaped(found.uid));
+            let labels = format!("operator=\"{operator}\",uid=\"{uid}\",instance=\"{}\"", found.instance);
+            for (share, micros) in [("0.5", found.median_us), ("0.99", found.p99_us), ("1", found.max_us)] {
+                self.sample(name, &format!("{{{labels},quantile=\"{share}\"}}"), micros as f64 / 1e6);
+            }
+            let sum = found.mean_us * found.count as f64 / 1e6;
+            self.sample(&format!("{name}_sum"), &format!("{{{labels}}}"), sum);
+            self.sample(&format!("{name}_count"), &format!("{{{labels}}}"), found.count);
+        }
+    }
+
     fn counter(&mut self, name: &str, help: &str, value: u64) {
         self.about(name, "counter", help);
         self.sample(name, "", value);
@@ -32,6 +53,11 @@ impl Text {
         self.about(name, "gauge", help);
         self.sample(name, "", value);
     }
+}
+
+/// A label's value as the format wants it.
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 pub(crate) async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
@@ -86,5 +112,6 @@ pub(crate) async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
         text.sample(name, &format!("{{quantile=\"{share}\"}}"), micros as f64 / 1e6);
     }
     text.sample(&format!("{name}_count"), "", latency.count());
+    text.operators(&status);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text.0).into_response()
 }

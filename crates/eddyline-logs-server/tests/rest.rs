@@ -6,7 +6,7 @@ mod support;
 
 use eddyline_logs_server::{Listener, ROUTES, ServerSettings};
 use serde_json::Value;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::time::Instant;
 use support::{Served, access, connect, events, until_line};
 
@@ -56,8 +56,19 @@ fn what_was_written_is_answered() {
     assert_eq!(top["top"].as_array().map(Vec::len), Some(3));
     let unreadable = served.json("/v1/unreadable");
     assert_eq!(unreadable["latest"].as_array().map(Vec::len), Some(1), "{unreadable}");
+    // Of operators that were given anything: nobody has failed to log in here.
+    served.until("/v1/status", |answer| {
+        let operators = answer["operators"].as_array().unwrap();
+        let is_told = |uid: &&str| operators.iter().any(|found| found["uid"] == **uid);
+        ["dispatch", "minutes", "sliding", "days", "sessions", "values", "tops", "summary"]
+            .iter()
+            .all(is_told)
+    });
     let (status, metrics) = served.ask("/metrics", "");
     assert_eq!(status, 200);
+    let latency =
+        "eddyline_operator_latency_seconds_count{operator=\"dispatch\",uid=\"dispatch\",instance=\"0\"}";
+    assert!(metrics.contains(latency), "{metrics}");
     assert!(metrics.contains("eddyline_logs_read_lines_total 2401\n"), "{metrics}");
     let (status, page) = served.ask("/", "");
     assert!(status == 200 && page.contains("<title>Eddyline logs</title>"));
@@ -235,4 +246,39 @@ fn clients_that_are_gone_or_slow_harm_nobody() {
     leaving.write_all(b"GET /v1/logs?format=ndjson HTTP/1.0\r\nhost: localhost\r\n\r\n").unwrap();
     drop(leaving);
     served.until("/v1/status", |answer| answer["lines_read"] == 4_800);
+}
+
+#[test]
+fn a_month_is_streamed_without_a_limit_and_answered_with_one() {
+    const LINES: i64 = 3_000;
+    let served = Served::start(None);
+    // A line every quarter of an hour, nearly, 30 days in all.
+    let line = |number: i64| {
+        let time = eddyline_logs::traffic::log_time(1_430_000_000_000 + number * 864_000);
+        format!("10.0.0.{} - - [{time}] \"GET /{number} HTTP/1.1\" 200 7 \"-\" \"curl\"", number % 7)
+    };
+    served.write(&(0..LINES).map(line).collect::<Vec<_>>());
+    // Nobody who asks for everything gets more than a little of it, unless it is streamed.
+    served.until("/v1/logs?from=2015-04-01T00:00:00Z&to=2015-06-30T00:00:00Z", |answer| {
+        answer["lines"].as_array().map(Vec::len) == Some(100) && answer["more"] == true
+    });
+    let begun = Instant::now();
+    loop {
+        // The server has no more than a few parts of the answer ahead of the client.
+        let mut connection = connect(served.address());
+        connection.write_all(b"GET /v1/logs?format=ndjson HTTP/1.0\r\nhost: localhost\r\n\r\n").unwrap();
+        let mut reader = BufReader::with_capacity(512, connection);
+        until_line(&mut reader, "\r\n");
+        let paths: Vec<String> = reader
+            .lines()
+            .map(|line| {
+                serde_json::from_str::<Value>(&line.unwrap()).unwrap()["path"].as_str().unwrap().into()
+            })
+            .collect();
+        if paths.len() as i64 == LINES {
+            assert_eq!(paths, (0..LINES).map(|number| format!("/{number}")).collect::<Vec<_>>());
+            break;
+        }
+        assert!(begun.elapsed() < support::PATIENCE, "{} lines", paths.len());
+    }
 }

@@ -4,7 +4,7 @@ use crate::accumulators::Accumulators;
 use crate::context::{Emitter, InstanceInfo, OperatorContext, OperatorMetrics};
 use crate::fetch::Fetching;
 use crate::graph::NodeId;
-use crate::metrics::Metrics;
+use crate::metrics::{Histogram, LATENCY, Metrics};
 use crate::migrations::Migrations;
 use crate::operator::{Operator, Source};
 use crate::shared::WorkerShared;
@@ -32,6 +32,8 @@ pub(crate) struct Instance {
     pub(crate) metrics: OperatorMetrics,
     /// The metrics that the function keeps.
     pub(crate) user_metrics: Metrics,
+    /// How old batches are when the instance is done with them.
+    latency: Option<Histogram>,
     /// What the function adds up, part of the instance's state.
     pub(crate) accumulators: Accumulators,
     /// How state of older types becomes that of today.
@@ -70,12 +72,24 @@ impl Instance {
             body,
             metrics: OperatorMetrics::default(),
             user_metrics: Metrics::default(),
+            latency: None,
             accumulators: Accumulators::default(),
             migrations: Migrations::default(),
             waker,
             wake_at_ms: Cell::new(i64::MAX),
             report: Cell::new(None),
             frozen_late: VecDeque::new(),
+        }
+    }
+
+    /// The instance is done with a batch whose oldest record was created `took_micros` ago.
+    pub(crate) fn record_latency(&mut self, took_micros: u64) {
+        if self.latency.is_none() {
+            // Who has a metric of that name and another kind goes without.
+            self.latency = self.user_metrics.histogram(LATENCY).ok();
+        }
+        if let Some(latency) = &self.latency {
+            latency.record(took_micros);
         }
     }
 

@@ -12,6 +12,9 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+/// The histogram that every operator has: how old a batch's oldest record is when the operator is done with the batch, in
+/// microseconds since its creation at the source.
+pub const LATENCY: &str = "latency_us";
 /// The most metrics of an operator instance: a name for each value of some field would fill the memory.
 pub const METRICS_MAX: usize = 1_000;
 /// After this long the rate of a meter has forgotten most of what was before, seconds.

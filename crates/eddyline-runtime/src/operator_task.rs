@@ -387,8 +387,11 @@ impl OperatorTask {
         instance.metrics.records_in.set(instance.metrics.records_in.get() + rows as u64);
         if self.is_sink {
             self.shared.records_out.set(self.shared.records_out.get() + rows as u64);
-            if created > 0 {
-                let took = self.shared.clock.wall_micros().saturating_sub(created);
+        }
+        if created > 0 {
+            let took = self.shared.clock.wall_micros().saturating_sub(created);
+            instance.record_latency(took);
+            if self.is_sink {
                 self.shared.latency.borrow_mut().end_to_end.record(took, rows as u64);
             }
         }

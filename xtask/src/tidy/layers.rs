@@ -17,6 +17,7 @@ const ORDER: &[&str] = &[
     "eddyline",
     "eddyline-formats",
     "eddyline-connectors",
+    "eddyline-sql",
     "eddyline-logs",
     "eddyline-logs-server",
     "eddyline-cli",
@@ -53,7 +54,7 @@ const CONFINED: &[(&str, &[&str], &str)] = &[
     ("object_store", &["eddyline-storage"], "all else knows objects by the trait of eddyline-state"),
     ("hdfs-native", &["eddyline-storage"], "all else knows objects by the trait of eddyline-state"),
     ("axum", &["eddyline-logs-server"], "only servers speak HTTP"),
-    ("parquet", &["eddyline-logs"], "columnar files are a matter of those who store"),
+    ("parquet", &["eddyline-logs", "eddyline-sql"], "columnar files are a matter of those who store"),
 ];
 
 /// Checks the `[dependencies]` of each `Cargo.toml`.

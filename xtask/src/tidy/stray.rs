@@ -26,7 +26,13 @@ const FOLDERS: &[(&str, &[&str])] = &[
     (".cargo", &["toml"]),
     (".ci", &["", "sh"]),
     ("benches", &["rs", "toml", "md", "svg", "json", "csv", "py"]),
-    ("crates", &["rs", "toml", "md", "txt", "log", "json", "jsonl", "snapshot", "bin", "pem", "py", "html"]),
+    (
+        "crates",
+        &[
+            "rs", "toml", "md", "txt", "log", "json", "jsonl", "snapshot", "bin", "pem", "py", "html", "sql",
+            "csv", "test",
+        ],
+    ),
     ("docs", &["md", "svg", "png", "toml"]),
     ("examples", &["rs", "toml", "md", "txt", "log"]),
     ("tests", &["rs", "toml", "md", "txt", "log", "json", "jsonl", "snapshot", "bin", "pem"]),

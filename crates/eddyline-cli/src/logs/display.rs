@@ -127,7 +127,14 @@ impl Display {
     /// Prints the summary.
     pub fn finish(&self, watch: &LogJobWatch, report: &JobReport) {
         let view = watch.board.view();
-        let summary = view.summary;
+        let mut summary = view.summary;
+        summary.suspended = !watch.board.has_ended();
+        if summary.suspended {
+            self.say(
+                "the job is suspended: minutes and sessions that are open are in its checkpoint, and counted when it \
+                 is started again\n",
+            );
+        }
         if self.json {
             print(&format!("{}\n", summary.to_json()));
             return;

@@ -72,6 +72,17 @@ pub trait LineParser<T: Data>: 'static {
 
     /// Hands over what `line` means: nothing, a record or some. Called once per line, in order within a file.
     fn parse(&mut self, line: Line<'_>, out: &mut LineOutput<'_, '_, T>);
+
+    /// How many lines were parsed and not handed over yet: a parser may make one record of many lines.
+    fn held(&self) -> usize {
+        0
+    }
+
+    /// Hands over what was held back. Called after each run of lines, all of which are of one file, and before
+    /// anything is saved: what is held back now would be lost.
+    fn flush(&mut self, out: &mut LineOutput<'_, '_, T>) {
+        let _ = out;
+    }
 }
 
 impl<T: Data, F: FnMut(Line<'_>, &mut LineOutput<'_, '_, T>) + 'static> LineParser<T> for F {

@@ -22,6 +22,9 @@ use std::sync::atomic::Ordering;
 
 /// How many runs of lines are read ahead.
 pub const RUNS_MAX: usize = 4;
+/// Bytes of lines that are handed out before those who take them get their turn: they are still in the processor's cache
+/// then.
+const POLL_BYTES_MAX: u64 = 128 << 10;
 /// How soon a source looks again whether splits that wait for other sources may go on.
 const PAUSE_CHECK_MS: i64 = 20;
 
@@ -195,13 +198,15 @@ impl<T: Data, P: LineParser<T>> FileSource<T, P> {
     /// Parses what is there, until the output is full. Answers whether anything is left that may be taken.
     fn hand_out(&mut self, out: &mut SplitOutput<'_, T>) -> Result<bool> {
         let mut row = 0u64;
+        let before = self.progress.bytes_read.load(Ordering::Relaxed);
         loop {
             let slots = &self.slots;
             let paused = |news: &News| slots.get(&news.slot()).is_some_and(|slot| out.is_paused(slot.id));
             let Some(index) = self.news.iter().position(|news| !paused(news)) else {
                 return Ok(false);
             };
-            if out.is_full() {
+            let taken = self.progress.bytes_read.load(Ordering::Relaxed) - before;
+            if out.is_full() || taken >= POLL_BYTES_MAX {
                 return Ok(true);
             }
             let Some(news) = self.news.remove(index) else { return Ok(false) };
@@ -224,7 +229,10 @@ impl<T: Data, P: LineParser<T>> FileSource<T, P> {
             News::Lines { slot: number, offset, bytes, mut taken } => {
                 let before = taken;
                 let mut lines = 0;
-                while taken < bytes.len() && !output.out.is_full() && output.failure.is_none() {
+                while taken < bytes.len()
+                    && self.parser.held() < output.out.remaining()
+                    && output.failure.is_none()
+                {
                     panics::at_row(*row);
                     *row += 1;
                     lines += 1;
@@ -239,6 +247,7 @@ impl<T: Data, P: LineParser<T>> FileSource<T, P> {
                     self.parser.parse(line, &mut output);
                     taken += end;
                 }
+                self.parser.flush(&mut output);
                 slot.split.offset = offset + taken as u64;
                 self.progress.lines.fetch_add(lines, Ordering::Relaxed);
                 self.progress.bytes_read.fetch_add((taken - before) as u64, Ordering::Relaxed);
@@ -253,6 +262,7 @@ impl<T: Data, P: LineParser<T>> FileSource<T, P> {
                 *row += 1;
                 let content = LineContent::TooLong { length, start: &sample };
                 self.parser.parse(Line { file: &slot.file, offset, content }, &mut output);
+                self.parser.flush(&mut output);
                 slot.split.offset = next;
                 self.progress.lines_too_long.fetch_add(1, Ordering::Relaxed);
                 self.progress.lines.fetch_add(1, Ordering::Relaxed);

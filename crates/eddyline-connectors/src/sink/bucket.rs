@@ -6,8 +6,50 @@
 use eddyline_core::{Error, EventTime, Result};
 use std::sync::Arc;
 
-/// The bucket of a record of type `T` with an event time, at a time of day.
-pub(crate) type Assigner<T> = Arc<dyn Fn(&T, EventTime, i64) -> String + Send + Sync>;
+/// How the bucket of a record of type `T` is found.
+pub(crate) enum Assigner<T> {
+    /// By the record itself.
+    Record(Arc<dyn Fn(&T) -> String + Send + Sync>),
+    /// By a time.
+    Time(BucketTime, TimePattern),
+}
+
+impl<T> Clone for Assigner<T> {
+    fn clone(&self) -> Self {
+        match self {
+            Assigner::Record(assign) => Assigner::Record(assign.clone()),
+            Assigner::Time(time, pattern) => Assigner::Time(*time, pattern.clone()),
+        }
+    }
+}
+
+/// The bucket that was asked for last: nearly always that of the next record too.
+#[derive(Debug, Default)]
+pub(crate) struct Current {
+    pub(crate) bucket: String,
+    /// The stretch of time that it stands for.
+    number: Option<i64>,
+}
+
+impl Current {
+    /// Finds the bucket of a record with an event time, at a time of day.
+    pub(crate) fn find<T>(&mut self, assigner: &Assigner<T>, value: &T, times: (EventTime, i64)) {
+        match assigner {
+            Assigner::Record(assign) => self.bucket = assign(value),
+            Assigner::Time(time, pattern) => {
+                let time_ms = match time {
+                    BucketTime::Event => times.0,
+                    BucketTime::Processing => times.1,
+                };
+                let number = Some(pattern.number(time_ms));
+                if self.number != number {
+                    self.bucket = pattern.format(time_ms);
+                    self.number = number;
+                }
+            }
+        }
+    }
+}
 
 /// The directory of values that are empty, as Hive has it.
 const EMPTY_VALUE: &str = "__HIVE_DEFAULT_PARTITION__";
@@ -75,12 +117,21 @@ pub(crate) fn check(bucket: &str) -> Result<()> {
 pub(crate) struct TimePattern {
     pattern: String,
     offset_ms: i64,
+    /// The text is the same for so long, at least.
+    unit_ms: i64,
 }
 
 impl TimePattern {
     /// `pattern` has `%Y %m %d %H %M %S`, and `%%`; times are those of UTC plus `offset_ms`.
     pub(crate) fn new(pattern: &str, offset_ms: i64) -> Self {
-        TimePattern { pattern: pattern.to_owned(), offset_ms }
+        let units = [("%S", 1_000), ("%M", 60_000), ("%H", 3_600_000)];
+        let finest = units.into_iter().find(|(unit, _)| pattern.contains(unit));
+        TimePattern { pattern: pattern.to_owned(), offset_ms, unit_ms: finest.map_or(DAY_MS, |(_, ms)| ms) }
+    }
+
+    /// Times of the same number are of the same bucket.
+    pub(crate) fn number(&self, time_ms: i64) -> i64 {
+        time_ms.saturating_add(self.offset_ms).div_euclid(self.unit_ms)
     }
 
     /// The bucket of `time_ms`, milliseconds since the epoch.
@@ -141,6 +192,22 @@ mod tests {
         assert_eq!(TimePattern::new("%d--%H", 2 * 3_600_000).format(-1), "01--01");
         let _ = pattern.format(i64::MIN);
         let _ = pattern.format(i64::MAX);
+    }
+
+    #[test]
+    fn a_bucket_that_is_found_again_is_the_one_of_the_record() {
+        for text in ["%Y", "%d", "%d-%H", "%H-%M", "%S", "%%S%d", "none"] {
+            let pattern = TimePattern::new(text, 90 * 60_000);
+            let (assigner, mut current) =
+                (Assigner::Time(BucketTime::Event, pattern.clone()), Current::default());
+            for step in 0..5_000_i64 {
+                let time_ms = step * step * 7_919 % (400 * DAY_MS) - DAY_MS;
+                current.find(&assigner, &(), (time_ms, 0));
+                assert_eq!(current.bucket, pattern.format(time_ms), "{text} at {time_ms}");
+                current.find(&assigner, &(), (time_ms + 999, 0));
+                assert_eq!(current.bucket, pattern.format(time_ms + 999), "{text} at {time_ms}");
+            }
+        }
     }
 
     #[test]

@@ -181,7 +181,7 @@ impl<T: Data> FileSink<T> {
     /// values. A record whose bucket is no such directory ends the attempt.
     #[must_use]
     pub fn bucket_by(mut self, bucket: impl Fn(&T) -> String + Send + Sync + 'static) -> Self {
-        self.bucket = Some(Arc::new(move |value, _, _| bucket(value)));
+        self.bucket = Some(Assigner::Record(Arc::new(bucket)));
         self
     }
 
@@ -197,10 +197,7 @@ impl<T: Data> FileSink<T> {
     pub fn bucket_by_time_at(mut self, time: BucketTime, pattern: &str, offset_minutes: i32) -> Self {
         let offset_ms = i64::from(offset_minutes) * 60_000;
         let pattern = TimePattern::new(pattern, offset_ms);
-        self.bucket = Some(Arc::new(move |_, event_time, now_ms| match time {
-            BucketTime::Event => pattern.format(event_time),
-            BucketTime::Processing => pattern.format(now_ms),
-        }));
+        self.bucket = Some(Assigner::Time(time, pattern));
         self
     }
 

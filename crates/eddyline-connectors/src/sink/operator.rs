@@ -54,6 +54,7 @@ pub struct FileSinkOperator<T> {
     lane: Option<Lane<Writer>>,
     /// The files that are being written, by bucket.
     open: BTreeMap<String, OpenFile<T>>,
+    current: bucket::Current,
     next_number: u64,
     pub(super) pending: OperatorListState<PendingFile>,
     /// Files sealed since the last cut.
@@ -83,6 +84,7 @@ impl<T: Data> FileSinkOperator<T> {
             instance: 0,
             lane: None,
             open: BTreeMap::new(),
+            current: bucket::Current::default(),
             next_number: 0,
             pending: OperatorListState::union("pending-files", 0),
             sealed: Vec::new(),
@@ -106,18 +108,24 @@ impl<T: Data> FileSinkOperator<T> {
 
     /// Writes a record of event time `timestamp`.
     pub(super) fn write_record(&mut self, value: &T, timestamp: EventTime, now_ms: i64) -> Result<()> {
-        let bucket = match &self.sink.bucket {
-            Some(assign) => assign(value, timestamp, now_ms),
-            None => String::new(),
-        };
-        if !self.open.contains_key(&bucket) {
-            self.begin(&bucket, now_ms)?;
+        let mut current = std::mem::take(&mut self.current);
+        if let Some(assigner) = &self.sink.bucket {
+            current.find(assigner, value, (timestamp, now_ms));
+        }
+        self.write_to(&current.bucket, value, now_ms)?;
+        self.current = current;
+        Ok(())
+    }
+
+    fn write_to(&mut self, bucket: &str, value: &T, now_ms: i64) -> Result<()> {
+        if !self.open.contains_key(bucket) {
+            self.begin(bucket, now_ms)?;
         }
         let write_bytes = WRITE_BYTES / self.open.len().clamp(1, WRITE_SHARES_MAX);
-        let Some(file) = self.open.get_mut(&bucket) else { return Ok(()) };
+        let Some(file) = self.open.get_mut(bucket) else { return Ok(()) };
         file.add(value, now_ms)?;
         if file.length() >= self.sink.roll_bytes {
-            self.seal(&bucket)?;
+            self.seal(bucket)?;
         } else if file.ready_bytes() >= write_bytes {
             let (name, bytes) = (file.name.clone(), file.take_ready());
             self.hand_over(name, bytes);

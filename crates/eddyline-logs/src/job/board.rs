@@ -4,13 +4,12 @@
 //! checkpoint, so after a failure the board goes back to exactly what the restored checkpoint has seen.
 
 use super::dispatch::Dimension;
-use super::latency::Arrival;
 use super::ledger::{Entry, Kept, Ledger};
 use super::totals::Figures;
 use crate::detect::Alert;
 use crate::summary::{HIGHLIGHTS_MAX, PathCount, Session, Summary, top_paths};
 use eddyline::{
-    CheckpointId, EventTime, ManagedState, Operator, OperatorContext, OperatorListState, Result,
+    CheckpointId, EventTime, ManagedState, Operator, OperatorContext, OperatorListState, Progress, Result,
     WATERMARK_MIN,
 };
 use eddyline_core::Batch;
@@ -98,6 +97,11 @@ impl Board {
         Summary { status: summary.status.clone(), highlights: Default::default(), ..*summary }
     }
 
+    /// Whether everything that was read is counted. Where a job is suspended, it is not: minutes and sessions are open.
+    pub fn has_ended(&self) -> bool {
+        self.lock().ended
+    }
+
     /// Windows that begin within `range`, the latest `limit` of them, in the order of time.
     pub fn windows(&self, kind: WindowKind, range: Range<EventTime>, limit: usize) -> Vec<Figures> {
         if range.is_empty() {
@@ -163,13 +167,12 @@ impl Board {
 /// Adds everything up.
 pub(super) struct SummarySink {
     board: Arc<Board>,
-    arrival: Arrival,
     kept: Option<OperatorListState<Kept>>,
 }
 
 impl SummarySink {
     pub(super) fn new(board: Arc<Board>) -> Self {
-        SummarySink { board, arrival: Arrival::default(), kept: None }
+        SummarySink { board, kept: None }
     }
 }
 
@@ -181,7 +184,6 @@ impl Stateful for SummarySink {
 
 impl Operator for SummarySink {
     fn open(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
-        self.arrival = Arrival::open(context)?;
         self.kept = Some(OperatorListState::list("figures", context.info().instance));
         Ok(())
     }
@@ -198,8 +200,12 @@ impl Operator for SummarySink {
         Ok(())
     }
 
-    fn on_batch(&mut self, _input: usize, mut batch: Batch, context: &mut OperatorContext<'_>) -> Result<()> {
-        self.arrival.record(batch.created_micros, context);
+    fn on_batch(
+        &mut self,
+        _input: usize,
+        mut batch: Batch,
+        _context: &mut OperatorContext<'_>,
+    ) -> Result<()> {
         let mut ledger = self.board.lock();
         let before = ledger.changes.next;
         for record in batch.take_rows::<Entry>()? {
@@ -211,6 +217,11 @@ impl Operator for SummarySink {
             self.board.tell();
         }
         Ok(())
+    }
+
+    fn on_end(&mut self, _context: &mut OperatorContext<'_>) -> Result<Progress> {
+        self.board.lock().ended = true;
+        Ok(Progress::Done)
     }
 
     fn before_snapshot(

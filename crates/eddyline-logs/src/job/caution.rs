@@ -24,6 +24,7 @@ impl Cautious {
         Cautious { delay_ms, latest: WATERMARK_MIN, witnesses: 0, leap_to: EventTime::MAX }
     }
 
+    #[inline]
     fn see(&mut self, time: EventTime) {
         if self.latest == WATERMARK_MIN || time <= self.latest.saturating_add(LEAP_MS) {
             self.latest = self.latest.max(time);
@@ -42,9 +43,9 @@ impl Cautious {
 }
 
 impl WatermarkGenerator<Parsed> for Cautious {
-    fn on_event(&mut self, value: &Parsed, timestamp: EventTime, output: &mut WatermarkOutput) {
-        if matches!(value, Parsed::Line(_)) {
-            self.see(timestamp);
+    fn on_event(&mut self, value: &Parsed, _timestamp: EventTime, output: &mut WatermarkOutput) {
+        if let Parsed::Lines(block) = value {
+            block.lines().iter().for_each(|line| self.see(line.time));
             output.emit(self.latest.saturating_sub(self.delay_ms).saturating_sub(1));
         }
     }

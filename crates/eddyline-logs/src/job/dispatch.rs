@@ -1,36 +1,32 @@
-//! One pass over a batch of lines: everything that is counted is counted here first.
+//! One pass over the lines: everything that is counted is counted here first.
 //!
-//! What leaves are sums per batch, not lines: totals of ten seconds, counts of values per minute, visits per host, and
-//! the few lines that detectors look at. So windows, exchanges and states see a fraction of the lines. All windows
-//! are of whole slices of ten seconds, so a sum belongs to a window whole, and is late whole.
+//! What leaves are sums, not lines: totals of ten seconds, counts of values per minute, and visits per host, each when
+//! the watermark asks for it (see [`super::pending`]); and at once the few lines that detectors look at. So windows,
+//! exchanges and states see a fraction of the lines. All windows are of whole slices of ten seconds, so a sum belongs to
+//! a window whole, and is late whole.
 
-use super::groups::{Groups, VisitGroups};
-use super::latency::Arrival;
-use super::totals::Totals;
+use super::block::{Block, BlockLine};
+use super::pending::{Kept, Pending, slice_of};
+use super::sessions::Visits;
+use super::tally::{Counts, hash_of, part_of};
 use crate::detect::{Pulse, Signal, SignalKind};
 use crate::format::Login;
 use crate::record::{LogRecord, text_of};
-use crate::summary::{MINUTE_MS, SESSION_GAP_MS, minute_of};
-use eddyline::{Data, EventTime, Operator, OperatorContext, Result};
+use eddyline::{
+    CheckpointId, Data, EventTime, ManagedState, Operator, OperatorContext, OperatorListState, Progress,
+    Result, WATERMARK_MIN,
+};
 use eddyline_connectors::sink::DeadLetter;
 use eddyline_core::{Batch, Record};
-use eddyline_runtime::Stateful;
+use eddyline_runtime::{Stateful, panics};
 
-/// What became of a line.
+/// What became of lines.
 #[derive(Debug, Clone, Data)]
 pub(super) enum Parsed {
-    /// It was read.
-    Line(LogRecord),
-    /// It was not.
+    /// They were read.
+    Lines(Block),
+    /// One was not.
     Dead(DeadLetter),
-}
-
-/// Accesses of a host close to one another.
-#[derive(Debug, Clone, PartialEq, Eq, Data)]
-pub(super) struct Visit {
-    pub(super) host: String,
-    pub(super) requests: u64,
-    pub(super) bytes: u64,
 }
 
 /// What a value is a value of.
@@ -44,12 +40,12 @@ pub enum Dimension {
     Agent,
 }
 
-/// How often a value came up.
+/// How often values came up in a minute: those of a dimension whose hashes are of one part of all.
 #[derive(Debug, Clone, PartialEq, Eq, Data)]
 pub(super) struct Counted {
     pub(super) dimension: Dimension,
-    pub(super) value: String,
-    pub(super) count: u64,
+    pub(super) part: u8,
+    pub(super) counts: Counts,
 }
 
 /// That a file had lines.
@@ -77,8 +73,10 @@ pub(super) const HEARTBEATS: usize = 6;
 /// The lines themselves, if they are stored.
 pub(super) const LINES: usize = 7;
 
-/// The length of a slice: what all windows are made of.
-pub(super) const SLICE_MS: i64 = 10_000;
+/// Into how many parts hosts are divided for sessions.
+const SESSION_PARTS: usize = 128;
+/// Into how many parts the values of a dimension are divided: more than that many workers cannot share in counting.
+const PARTS: usize = 16;
 /// Time between two lines of a file that is told to the detector of silence.
 const PAUSE_MS: i64 = 60_000;
 /// How much of a line is shown as evidence, in bytes.
@@ -86,217 +84,233 @@ const EVIDENCE_BYTES_MAX: usize = 400;
 /// How many lines of a slice are kept as evidence.
 const EVIDENCE_LINES_MAX: usize = 3;
 
-/// Takes batches apart.
+/// Takes blocks apart.
 pub(super) struct Dispatch {
     /// Whether lines are handed on too.
     with_lines: bool,
-    arrival: Arrival,
-    slices: Vec<(EventTime, Totals, Vec<String>)>,
-    paths: Groups,
-    agents: Groups,
-    hosts: Groups,
-    visits: VisitGroups,
+    pending: Pending,
+    /// What is pending, as it was at the last checkpoint.
+    kept: Option<OperatorListState<Kept>>,
+    /// Whether a watermark has been told that not everything was handed on for yet.
+    handing_on: bool,
 }
 
 impl Dispatch {
     pub(super) fn new(with_lines: bool) -> Self {
-        Dispatch {
-            with_lines,
-            arrival: Arrival::default(),
-            slices: Vec::new(),
-            paths: Groups::default(),
-            agents: Groups::default(),
-            hosts: Groups::default(),
-            visits: VisitGroups::default(),
-        }
+        Dispatch { with_lines, pending: Pending::default(), kept: None, handing_on: false }
     }
 
-    /// Counts one line; `row` is its place in `lines`.
-    fn count(&mut self, lines: &[Record<LogRecord>], row: u32) {
-        let record = &lines[row as usize].value;
-        let host = record.host();
-        let host_hash = xxhash_rust::xxh3::xxh3_64(host);
-        self.add_to_slice(record, host_hash);
-        let minute = minute_of(record.time);
-        if !host.is_empty() {
-            let is_same = |other: u32| lines[other as usize].value.host() == host;
-            self.hosts.add(host_hash, minute, row, is_same);
-            if record.status != 0 {
-                self.visits.add(host_hash, row, (record.time, record.bytes), SESSION_GAP_MS, is_same);
+    /// Hands on what `watermark` has come to, as far as there should be room for it.
+    fn hand_on(&mut self, watermark: EventTime, context: &mut OperatorContext<'_>) -> Result<Progress> {
+        let most = context.batch_rows_max();
+        let mut visits: Vec<Visits> = Vec::new();
+        let all_visits = self.pending.take_visits(watermark, most, |host, accesses| {
+            if visits.is_empty() {
+                let parts = 0..SESSION_PARTS as u16;
+                visits.extend(parts.map(Visits::of_part));
             }
+            let of_part = &mut visits[part_of(hash_of(host), SESSION_PARTS)];
+            of_part.hosts.push(host, accesses.requests);
+            of_part.accesses.push(accesses);
+        });
+        let visits = visits.into_iter().filter_map(|visits| {
+            let last = visits.accesses.iter().map(|accesses| accesses.last).max()?;
+            Some(Record::new(visits, last))
+        });
+        context.emit_rows(VISITS, visits.collect(), 0)?;
+        if !all_visits {
+            return Ok(Progress::More);
         }
-        let path = record.path();
-        if !path.is_empty() && record.status != 0 {
-            let hash = xxhash_rust::xxh3::xxh3_64(path);
-            self.paths.add(hash, minute, row, |other| lines[other as usize].value.path() == path);
-        }
-        let agent = record.agent();
-        if !agent.is_empty() {
-            let hash = xxhash_rust::xxh3::xxh3_64(agent);
-            self.agents.add(hash, minute, row, |other| lines[other as usize].value.agent() == agent);
-        }
-    }
-
-    fn add_to_slice(&mut self, record: &LogRecord, host_hash: u64) {
-        let start = slice_of(record.time);
-        // Lines come nearly in order: the slice is nearly always the last one.
-        let place = match self.slices.iter().rposition(|(known, _, _)| *known == start) {
-            Some(place) => place,
-            None => {
-                self.slices.push((start, Totals::default(), Vec::new()));
-                self.slices.len() - 1
-            }
-        };
-        let (_, totals, samples) = &mut self.slices[place];
-        totals.lines += 1;
-        if record.status != 0 {
-            totals.requests += 1;
-            totals.bytes = totals.bytes.saturating_add(record.bytes);
-            *totals.status.entry(record.status).or_default() += 1;
-        }
-        if !record.host().is_empty() {
-            totals.visitors.add(host_hash);
-        }
-        if let Some(latency_us) = record.latency_us() {
-            totals.latency.add(latency_us);
-        }
-        if record.is_error() {
-            totals.errors += 1;
-            if samples.len() < EVIDENCE_LINES_MAX {
-                samples.push(evidence(record));
-            }
-        }
-    }
-
-    /// Hands over what was counted, and begins anew.
-    fn flush(
-        &mut self,
-        lines: &[Record<LogRecord>],
-        created: u64,
-        context: &mut OperatorContext<'_>,
-    ) -> Result<()> {
-        let mut totals = Vec::with_capacity(self.slices.len());
-        let mut pulses = Vec::with_capacity(self.slices.len());
-        for (start, sums, samples) in self.slices.drain(..) {
-            let pulse = Pulse { slice: start, lines: sums.lines, errors: sums.errors, samples };
-            pulses.push(Record::new(pulse, start));
+        let mut totals = Vec::new();
+        while totals.len() < most
+            && let Some((start, sums)) = self.pending.next_slice(watermark)
+        {
             totals.push(Record::new(sums, start));
         }
-        let mut counts = Vec::with_capacity(self.paths.len() + self.hosts.len() + self.agents.len());
-        let record_of = |row: u32| &lines[row as usize].value;
-        for (dimension, groups) in [
-            (Dimension::Path, &mut self.paths),
-            (Dimension::Host, &mut self.hosts),
-            (Dimension::Agent, &mut self.agents),
+        let is_full = totals.len() >= most;
+        context.emit_rows(0, totals, 0)?;
+        if is_full {
+            return Ok(Progress::More);
+        }
+        let Some((start, minute)) = self.pending.next_minute(watermark) else { return Ok(Progress::Done) };
+        let mut counted = Vec::new();
+        for (dimension, parts) in [
+            (Dimension::Path, minute.paths.parts(PARTS)),
+            (Dimension::Host, minute.hosts.parts(PARTS)),
+            (Dimension::Agent, minute.agents.parts(PARTS)),
         ] {
-            for (minute, row, count) in groups.drain() {
-                let record = record_of(row);
-                let value = text_of(match dimension {
-                    Dimension::Path => record.path(),
-                    Dimension::Host => record.host(),
-                    Dimension::Agent => record.agent(),
-                });
-                counts.push(Record::new(Counted { dimension, value, count }, minute));
+            for (part, counts) in parts.into_iter().enumerate() {
+                if counts.len() > 0 {
+                    counted.push(Record::new(Counted { dimension, part: part as u8, counts }, start));
+                }
             }
         }
-        let mut visits = Vec::with_capacity(self.visits.len() * 2);
-        for group in self.visits.drain() {
-            let host = text_of(record_of(group.row).host());
-            if group.last > group.first {
-                // The last access is a visit of its own without requests: both together reach as far as all would.
-                let last = Visit { host: host.clone(), requests: 0, bytes: 0 };
-                visits.push(Record::new(last, group.last));
+        self.pending.give_back(minute);
+        context.emit_rows(COUNTS, counted, 0)?;
+        Ok(Progress::More)
+    }
+
+    /// Counts the lines of a block, and hands on what detectors look at.
+    fn take(&mut self, block: &Block, out: &mut Telling) {
+        self.pending.add(block);
+        for line in block.lines() {
+            let pulse = out.pulse(slice_of(line.time));
+            pulse.lines += 1;
+            if line.is_error() {
+                pulse.errors += 1;
+                if pulse.samples.len() < EVIDENCE_LINES_MAX {
+                    pulse.samples.push(evidence(block, line));
+                }
             }
-            visits
-                .push(Record::new(Visit { host, requests: group.requests, bytes: group.bytes }, group.first));
+            if let Some(signal) = signal_of(block, line) {
+                out.signals.push(Record::new(signal, line.time));
+            }
         }
-        context.emit_rows(0, totals, created)?;
-        context.emit_rows(VISITS, visits, created)?;
-        context.emit_rows(COUNTS, counts, created)?;
-        context.emit_rows(PULSES, pulses, created)
+        heartbeats(block, &mut out.beats);
+        if self.with_lines {
+            out.lines.extend(block.lines().iter().map(|line| Record::new(block.record(line), line.time)));
+        }
     }
 }
 
-impl Stateful for Dispatch {}
+/// What is told of a batch at once.
+#[derive(Default)]
+struct Telling {
+    /// One per slice.
+    pulses: Vec<Pulse>,
+    signals: Vec<Record<Signal>>,
+    beats: Vec<Record<Heartbeat>>,
+    lines: Vec<Record<LogRecord>>,
+    dead: Vec<Record<DeadLetter>>,
+}
+
+impl Telling {
+    /// The pulse of a slice. Lines come nearly in order: it is nearly always the last one.
+    #[inline]
+    fn pulse(&mut self, slice: EventTime) -> &mut Pulse {
+        let known = self.pulses.iter().rposition(|pulse| pulse.slice == slice);
+        let place = known.unwrap_or_else(|| {
+            self.pulses.push(Pulse { slice, lines: 0, errors: 0, samples: Vec::new() });
+            self.pulses.len() - 1
+        });
+        &mut self.pulses[place]
+    }
+}
+
+impl Stateful for Dispatch {
+    fn visit_states(&mut self, visit: &mut dyn FnMut(&mut dyn ManagedState) -> Result<()>) -> Result<()> {
+        self.kept.as_mut().map_or(Ok(()), |kept| visit(kept))
+    }
+}
 
 impl Operator for Dispatch {
     fn open(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
-        self.arrival = Arrival::open(context)?;
+        self.kept = Some(OperatorListState::list("pending", context.info().instance));
+        Ok(())
+    }
+
+    fn restored(&mut self, _context: &mut OperatorContext<'_>) -> Result<()> {
+        if let Some(kept) = &mut self.kept {
+            kept.items().iter().for_each(|part| self.pending.restore(part.clone()));
+            kept.set(Vec::new());
+        }
         Ok(())
     }
 
     fn on_batch(&mut self, _input: usize, mut batch: Batch, context: &mut OperatorContext<'_>) -> Result<()> {
         let created = batch.created_micros;
-        self.arrival.record(created, context);
-        let rows = batch.take_rows::<Parsed>()?;
-        let mut lines = Vec::with_capacity(rows.len());
-        let mut dead = Vec::new();
-        for Record { value, timestamp } in rows {
+        let mut told = Telling::default();
+        for (row, Record { value, timestamp }) in batch.take_rows::<Parsed>()?.into_iter().enumerate() {
+            panics::at_row(row as u64);
             match value {
-                Parsed::Line(record) => lines.push(Record::new(record, timestamp)),
-                Parsed::Dead(letter) => dead.push(Record::new(letter, timestamp)),
+                Parsed::Lines(block) => self.take(&block, &mut told),
+                Parsed::Dead(letter) => told.dead.push(Record::new(letter, timestamp)),
             }
         }
-        for row in 0..lines.len() as u32 {
-            self.count(&lines, row);
-        }
-        self.flush(&lines, created, context)?;
-        let signals =
-            lines.iter().filter_map(|line| Some(Record::new(signal_of(&line.value)?, line.timestamp)));
-        context.emit_rows(SIGNALS, signals.collect(), created)?;
-        context.emit_rows(HEARTBEATS, heartbeats(&lines), created)?;
-        context.emit_rows(DEAD_LETTERS, dead, created)?;
-        if self.with_lines { context.emit_rows(LINES, lines, created) } else { Ok(()) }
+        let pulses = told.pulses.into_iter().map(|pulse| (pulse.slice, pulse));
+        let pulses = pulses.map(|(start, pulse)| Record::new(pulse, start)).collect();
+        context.emit_rows(PULSES, pulses, created)?;
+        context.emit_rows(SIGNALS, told.signals, created)?;
+        context.emit_rows(HEARTBEATS, told.beats, created)?;
+        context.emit_rows(DEAD_LETTERS, told.dead, created)?;
+        context.emit_rows(LINES, told.lines, created)?;
+        // What belongs before the watermark does not wait for the next one.
+        let watermark = context.watermark();
+        while watermark != WATERMARK_MIN && self.hand_on(watermark, context)? == Progress::More {}
+        Ok(())
     }
-}
 
-/// The start of the slice that a time lies in.
-fn slice_of(time: EventTime) -> EventTime {
-    const { assert!(MINUTE_MS % SLICE_MS == 0) };
-    time.saturating_sub(time.rem_euclid(SLICE_MS))
+    fn on_watermark(&mut self, watermark: EventTime, context: &mut OperatorContext<'_>) -> Result<Progress> {
+        let before = std::mem::replace(&mut self.handing_on, true);
+        if self.hand_on(watermark, context)? == Progress::More {
+            return Ok(Progress::More);
+        }
+        self.handing_on = false;
+        if before {
+            // Input was refused meanwhile.
+            context.waker().wake_by_ref();
+        }
+        Ok(Progress::Done)
+    }
+
+    fn accepts_input(&self) -> bool {
+        !self.handing_on
+    }
+
+    fn before_snapshot(
+        &mut self,
+        _checkpoint: CheckpointId,
+        _context: &mut OperatorContext<'_>,
+    ) -> Result<()> {
+        if let Some(kept) = &mut self.kept {
+            kept.set(self.pending.keep());
+        }
+        Ok(())
+    }
 }
 
 /// A line as evidence: short, and text.
-fn evidence(record: &LogRecord) -> String {
-    let line = record.line();
-    text_of(&line[..line.len().min(EVIDENCE_BYTES_MAX)])
+fn evidence(block: &Block, line: &BlockLine) -> String {
+    let text = block.text(line);
+    text_of(&text[..text.len().min(EVIDENCE_BYTES_MAX)])
 }
 
 /// What detectors of hosts want to know of a line, if anything.
-fn signal_of(record: &LogRecord) -> Option<Signal> {
-    let kind = match (record.login(), record.status) {
+#[inline]
+fn signal_of(block: &Block, line: &BlockLine) -> Option<Signal> {
+    let kind = match (line.login(), line.status) {
         (Some(Login::Failed), _) => SignalKind::LoginFailed,
         (Some(Login::Succeeded), _) => SignalKind::LoginSucceeded,
-        (None, 404) => SignalKind::NotFound { path_hash: xxhash_rust::xxh3::xxh3_64(record.path()) },
+        (None, 404) => SignalKind::NotFound { path_hash: hash_of(block.path(line)) },
         _ => return None,
     };
-    let host = record.host();
+    let host = block.host(line);
     (!host.is_empty()).then(|| Signal {
         host: text_of(host),
-        time: record.time,
+        time: line.time,
         kind,
-        line: evidence(record),
+        line: evidence(block, line),
     })
 }
 
-/// One heartbeat per run of lines of the same file without a pause; batches are nearly always of one file.
-fn heartbeats(lines: &[Record<LogRecord>]) -> Vec<Record<Heartbeat>> {
-    let mut beats: Vec<Record<Heartbeat>> = Vec::new();
-    for run in lines.chunk_by(|one, next| one.value.source() == next.value.source()) {
-        let (mut first, mut last) = (run[0].value.time, run[0].value.time);
-        let mut end = |first: EventTime, last: EventTime| {
-            let source = text_of(run[0].value.source());
-            beats.push(Record::new(Heartbeat { source, first, last }, last));
-        };
-        for line in run {
-            let time = line.value.time;
-            if time > last.saturating_add(PAUSE_MS) {
-                end(first, last);
-                (first, last) = (time, time);
-            }
-            (first, last) = (first.min(time), last.max(time));
+/// One heartbeat per run of lines of a file without a pause; a block goes on with that of the one before.
+fn heartbeats(block: &Block, beats: &mut Vec<Record<Heartbeat>>) {
+    let Some(start) = block.lines().first() else { return };
+    let before = beats.pop_if(|beat| {
+        beat.value.source == block.source() && start.time <= beat.value.last.saturating_add(PAUSE_MS)
+    });
+    let (mut first, mut last) =
+        before.map_or((start.time, start.time), |Record { value, .. }| (value.first, value.last));
+    let mut end = |first: EventTime, last: EventTime| {
+        beats.push(Record::new(Heartbeat { source: block.source().to_owned(), first, last }, last));
+    };
+    for line in block.lines() {
+        let time = line.time;
+        if time > last.saturating_add(PAUSE_MS) {
+            end(first, last);
+            (first, last) = (time, time);
         }
-        end(first, last);
+        (first, last) = (first.min(time), last.max(time));
     }
-    beats
+    end(first, last);
 }

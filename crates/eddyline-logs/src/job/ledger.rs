@@ -140,6 +140,8 @@ pub(super) struct Ledger {
     pub(super) alerts: VecDeque<Alert>,
     pub(super) changes: Changes,
     pub(super) unreadable: Unreadable,
+    /// Whether everything that was read is counted: the input has ended.
+    pub(super) ended: bool,
 }
 
 impl Ledger {
@@ -252,7 +254,9 @@ impl Ledger {
             } => {
                 highlights.session_time_ms = session_time_ms;
                 let highlights = std::mem::take(highlights);
-                self.summary = Summary { lines, unparsed, late, bytes, status, sessions, alerts, highlights };
+                let figures =
+                    Summary { lines, unparsed, late, bytes, sessions, alerts, ..Summary::default() };
+                self.summary = Summary { status, highlights, ..figures };
             }
             Kept::Classes { minute, counts } => {
                 highlights.minutes.insert(minute, StatusClasses(counts));

@@ -1,9 +1,9 @@
 //! The log job: raw lines in; windows, sessions, alerts, stored lines and dead letters out.
 //!
 //! ```text
-//! text files ─ parse ─ dispatch ─┬─ totals of 10 s ──┬─ tumbling minute ─┬─ day so far ──┬─ board, store
+//! text files ─ blocks ─ dispatch ┬─ totals of 10 s ──┬─ tumbling minute ─┬─ day so far ──┬─ board, store
 //!                                │                   └─ sliding 5 min/10 s ──────────────┤
-//!                                ├─ visits ───────────── session 30 min ─────────────────┤
+//!                                ├─ visits ───────────── sessions, gap of 30 min ─────────┤
 //!                                ├─ counted values ───── tumbling minute ─ top N ────────┤
 //!                                ├─ pulses, signals, heartbeats ─ detectors ─ alerts ────┘
 //!                                ├─ lines ────────────── columnar files, exactly once
@@ -12,13 +12,16 @@
 //!
 //! The job is a client of the public API like any other.
 
+mod block;
 mod board;
 mod caution;
 mod dispatch;
-mod groups;
-mod latency;
+mod hosts;
 mod ledger;
 mod parser;
+mod pending;
+mod sessions;
+mod tally;
 mod top;
 mod totals;
 
@@ -35,21 +38,23 @@ use crate::detect::{Alert, DetectionSettings, Pulse, Signal};
 use crate::format::ReadOptions;
 use crate::record::LogRecord;
 use crate::store::{Store, StoreSettings, WindowRow};
-use crate::summary::{MINUTE_MS, SESSION_GAP_MS, Session};
+use crate::summary::{MINUTE_MS, Session};
 use board::SummarySink;
 use caution::Cautious;
-use dispatch::{Counted, Dispatch, SLICE_MS, Visit};
-use eddyline::window::{SlicedWindows, Sum};
+use dispatch::{Counted, Dispatch};
+use eddyline::window::SlicedWindows;
 use eddyline::{DataStream, Environment, NodeSpec, OutputTag, WatermarkStrategy};
 use eddyline_connectors::files::{FileProgress, TextFiles};
 use eddyline_connectors::sink::{DeadLetter, dead_letter_sink};
 use eddyline_core::Result;
 use ledger::Entry;
-use parser::RecordParser;
+use parser::BlockParser;
+use pending::SLICE_MS;
+use sessions::{Sessions, Visits};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use totals::{Merge, Visits};
+use totals::Merge;
 
 /// What the log job reads and writes.
 #[derive(Debug, Clone)]
@@ -122,9 +127,9 @@ impl LogJob {
         }
         let (options, rules) =
             (Arc::new(self.reading.clone()), Arc::<[FormatRule]>::from(self.formats.as_slice()));
-        let source = move || files.parse_with(RecordParser::new(options.clone(), rules.clone()));
+        let source = move || files.parse_with(BlockParser::new(options.clone(), rules.clone()));
         let parsed = environment.from_source("read and parse", source, strategy).uid("lines");
-        let spec = NodeSpec::named("dispatch").with_outputs(dispatch::OUTPUTS);
+        let spec = NodeSpec::named("dispatch").with_outputs(dispatch::OUTPUTS).with_watermarks();
         let totals = parsed.transform::<Totals, _>(spec, move || Dispatch::new(stores_lines)).uid("dispatch");
 
         let (windows, late) = windows(&totals);
@@ -230,31 +235,24 @@ fn windows(totals: &DataStream<Totals>) -> (DataStream<(u8, Figures)>, DataStrea
 /// Sessions that are over.
 fn sessions(totals: &DataStream<Totals>) -> DataStream<Session> {
     totals
-        .output::<Visit>(dispatch::VISITS)
-        .key_by(|visit| visit.host.clone())
-        .session_window(Duration::from_millis(SESSION_GAP_MS as u64))
-        .aggregate(Visits)
+        .output::<Visits>(dispatch::VISITS)
+        .key_by(|visits| visits.part)
+        .process(Sessions::default)
         .name("sessions")
         .uid("sessions")
-        .map(|result| {
-            let (start, end) = totals::bounds(result.window.start, result.window.end, SESSION_GAP_MS);
-            let (requests, bytes) = result.value;
-            Session { host: result.key, start, end, requests, bytes }
-        })
 }
 
 /// How often each path was asked for, and the most frequent values of all dimensions, minute by minute.
 fn tops(totals: &DataStream<Totals>) -> DataStream<Entry> {
     let counts = totals
         .output::<Counted>(dispatch::COUNTS)
-        .key_by(|counted| (counted.dimension as u8, counted.value.clone()))
+        .key_by(|counted| (counted.dimension as u8, counted.part))
         .window(SlicedWindows::tumbling(MINUTE_MS))
-        .aggregate(Sum::of(|counted: &Counted| counted.count))
+        .aggregate(top::Frequent)
         .name("per value")
         .uid("values");
-    let paths = counts.filter_map(|result| {
-        let (dimension, path) = result.key;
-        (dimension == Dimension::Path as u8).then_some(Entry::Path { path, count: result.value })
+    let paths = counts.flat_map_iter(|result| {
+        result.value.paths.into_iter().map(|(path, count)| Entry::Path { path, count })
     });
     let tops = counts
         .key_by(|result| result.key.0)

@@ -1,8 +1,8 @@
-//! From lines to records and dead letters, within the source.
+//! From lines to blocks of them and dead letters, within the source.
 
+use super::block::Block;
 use super::dispatch::Parsed;
 use crate::format::{Format, LineReader, ReadOptions};
-use crate::record::LogRecord;
 use eddyline_connectors::files::{Damage, Line, LineContent, LineOutput, LineParser};
 use eddyline_connectors::sink::DeadLetter;
 use eddyline_core::EventTime;
@@ -38,18 +38,50 @@ impl FormatRule {
     }
 }
 
+/// A block is handed over when it has so many lines: small enough to be counted while it is in the processor's cache, and
+/// to take its memory from what the one before has given back.
+const BLOCK_LINES_MAX: usize = 128;
+/// Or so many bytes.
+const BLOCK_BYTES_MAX: usize = 32 << 10;
+/// A block that is begun has room for so many bytes of a line.
+const LINE_BYTES_USUAL: usize = BLOCK_BYTES_MAX / BLOCK_LINES_MAX;
+
 /// Reads the lines of all files of an instance.
-pub(super) struct RecordParser {
+pub(super) struct BlockParser {
     options: Arc<ReadOptions>,
     rules: Arc<[FormatRule]>,
     readers: BTreeMap<Arc<str>, LineReader>,
     /// The file of the line before, and its reader: lines of a file mostly follow one another.
     current: Option<(Arc<str>, LineReader)>,
+    /// Lines of one file that are not handed over yet.
+    block: Block,
+    /// The latest time of them.
+    latest: EventTime,
+    /// How many lines blocks had before, about.
+    lines_before: usize,
 }
 
-impl RecordParser {
+impl BlockParser {
     pub(super) fn new(options: Arc<ReadOptions>, rules: Arc<[FormatRule]>) -> Self {
-        RecordParser { options, rules, readers: BTreeMap::new(), current: None }
+        BlockParser {
+            options,
+            rules,
+            readers: BTreeMap::new(),
+            current: None,
+            block: Block::default(),
+            latest: EventTime::MIN,
+            lines_before: 0,
+        }
+    }
+
+    fn hand_over(&mut self, out: &mut LineOutput<'_, '_, Parsed>) {
+        if !self.block.lines().is_empty() {
+            // It is the end of a run that is short; the next block may be a full one.
+            self.lines_before = self.block.lines().len().max(self.lines_before - self.lines_before / 4);
+            let block = std::mem::take(&mut self.block);
+            out.emit_with_time(Parsed::Lines(block), self.latest);
+        }
+        self.latest = EventTime::MIN;
     }
 
     /// The reader of `file`.
@@ -88,14 +120,24 @@ fn dead(line: &Line<'_>, reason: String, bytes: &[u8]) -> Parsed {
     })
 }
 
-impl LineParser<Parsed> for RecordParser {
+impl LineParser<Parsed> for BlockParser {
     #[inline]
     fn parse(&mut self, line: Line<'_>, out: &mut LineOutput<'_, '_, Parsed>) {
         match line.content {
             LineContent::Whole(bytes) => match self.reader(line.file).read(bytes) {
                 Ok(fields) => {
-                    let record = LogRecord::new(bytes, line.file, line.offset, &fields);
-                    out.emit_with_time(Parsed::Line(record), fields.time);
+                    if self.block.lines().is_empty() {
+                        // Where files grow slowly, blocks are small.
+                        let lines = self.lines_before.clamp(1, BLOCK_LINES_MAX);
+                        self.block = Block::with_room(line.file, lines, lines * LINE_BYTES_USUAL);
+                    }
+                    self.block.push(bytes, line.offset, &fields);
+                    self.latest = self.latest.max(fields.time);
+                    let is_full = self.block.lines().len() >= BLOCK_LINES_MAX
+                        || self.block.text_bytes() >= BLOCK_BYTES_MAX;
+                    if is_full {
+                        self.hand_over(out);
+                    }
                 }
                 // No time of its own: it must not move the watermark.
                 Err(unparsed) => out.emit_with_time(dead(&line, unparsed.to_string(), bytes), EventTime::MIN),
@@ -105,6 +147,14 @@ impl LineParser<Parsed> for RecordParser {
                 out.emit_with_time(dead(&line, reason, start), EventTime::MIN);
             }
         }
+    }
+
+    fn held(&self) -> usize {
+        self.block.lines().len()
+    }
+
+    fn flush(&mut self, out: &mut LineOutput<'_, '_, Parsed>) {
+        self.hand_over(out);
     }
 
     /// The lines before the damage count; that there are no more is told by a dead letter.

@@ -2,8 +2,9 @@
 
 use super::LogJob;
 use crate::{TrafficModel, reference};
-use eddyline::Environment;
+use eddyline::{Environment, StopMode};
 use std::path::PathBuf;
+use std::time::Duration;
 
 fn run_files(workers: u32, files: &[(&str, &[u8])]) -> (crate::Summary, String) {
     let directory = tempfile::tempdir().unwrap();
@@ -38,6 +39,44 @@ fn the_summary_is_the_reference_s_with_one_and_three_workers() {
         assert_eq!(found.highlights, expected.highlights);
         assert_eq!(letters.lines().count() as u64, expected.unparsed);
     }
+}
+
+#[test]
+fn a_suspended_job_goes_on_at_any_parallelism_and_counts_everything_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("access.log");
+    let mut text = Vec::new();
+    for line in TrafficModel::new(9, 1_700_000_000_000, 50).take(60_000) {
+        text.extend_from_slice(&line.line);
+        text.push(b'\n');
+    }
+    std::fs::write(&log, &text).unwrap();
+    // Runs until so many lines were read, or to the end.
+    let run = |workers: u32, until: u64| {
+        let mut environment = Environment::new();
+        environment.set_parallelism(workers);
+        environment.options_mut().runtime.checkpoint_dir = Some(directory.path().join("checkpoints"));
+        let watch = LogJob::new(vec![log.clone()]).describe(&environment).unwrap();
+        let job = environment.start("logs").unwrap();
+        while watch.progress.lines() < until && !job.is_finished() {
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+        if until < u64::MAX {
+            job.control().stop(StopMode::Suspend);
+        }
+        job.wait().unwrap();
+        watch
+    };
+    let first = run(1, 10_000);
+    let second = run(3, 10_000);
+    assert!(!first.board.has_ended() && second.board.sums().lines > first.board.sums().lines);
+    let last = run(2, u64::MAX);
+    assert!(last.board.has_ended());
+    let mut found = last.board.view().summary;
+    found.alerts = 0;
+    let (expected, _) = reference::summarise(reference::lines_of(&text));
+    assert_eq!(found.to_json(), expected.to_json());
+    assert_eq!(found.highlights, expected.highlights);
 }
 
 #[test]

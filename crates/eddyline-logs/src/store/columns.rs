@@ -1,5 +1,6 @@
 //! Writing rows of a table as a Parquet file.
 
+use super::lines::{BLOOM, BOUNDED, UNIQUE};
 use eddyline_core::{Error, Result};
 use eddyline_formats::BulkEncoder;
 use parquet::arrow::ArrowWriter;
@@ -10,8 +11,8 @@ use parquet::schema::types::ColumnPath;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-/// Rows that are encoded at a time.
-const BATCH_ROWS: usize = 4_096;
+/// Rows that are encoded at a time: they are in the processor's cache still.
+const BATCH_ROWS: usize = 1_024;
 /// Rows of a row group: what is skipped or read whole.
 const GROUP_ROWS: usize = 32_768;
 /// Different values of a column with a Bloom filter that are expected in a row group.
@@ -29,6 +30,10 @@ pub(super) trait Columns<T>: 'static {
     fn unique(&self) -> &'static [&'static str] {
         &[]
     }
+    /// Columns whose least and greatest values are kept; none: all.
+    fn bounded(&self) -> Option<&'static [&'static str]> {
+        None
+    }
     /// Appends a row; answers its size in bytes.
     fn append(&mut self, row: &T) -> usize;
     /// The rows appended; none is left.
@@ -41,12 +46,14 @@ pub(super) struct TableEncoder<T, C> {
     rows: usize,
     bytes: usize,
     writer: Option<ArrowWriter<Vec<u8>>>,
+    /// The memory that the writer takes: it changes only when rows are encoded, and is asked for much more often.
+    writer_bytes: usize,
     _rows: PhantomData<fn(T)>,
 }
 
 impl<T, C: Columns<T>> TableEncoder<T, C> {
     pub(super) fn new(columns: C) -> Self {
-        TableEncoder { columns, rows: 0, bytes: 0, writer: None, _rows: PhantomData }
+        TableEncoder { columns, rows: 0, bytes: 0, writer: None, writer_bytes: 0, _rows: PhantomData }
     }
 
     /// Encodes the rows that were collected, and hands over the bytes that are ready.
@@ -56,7 +63,7 @@ impl<T, C: Columns<T>> TableEncoder<T, C> {
             let writer = ArrowWriter::try_new(
                 Vec::new(),
                 schema,
-                Some(properties(self.columns.bloom(), self.columns.unique())),
+                Some(properties(self.columns.bloom(), self.columns.unique(), self.columns.bounded())),
             );
             self.writer = Some(writer.map_err(unwritable)?);
         }
@@ -67,6 +74,7 @@ impl<T, C: Columns<T>> TableEncoder<T, C> {
         }
         // The writer counts what it has written by itself, so what is done can be taken away.
         out.append(writer.inner_mut());
+        self.writer_bytes = writer.memory_size();
         Ok(())
     }
 }
@@ -87,15 +95,17 @@ impl<T: 'static, C: Columns<T>> BulkEncoder<T> for TableEncoder<T, C> {
     }
 
     fn held_bytes(&self) -> usize {
-        self.bytes + self.writer.as_ref().map_or(0, ArrowWriter::memory_size)
+        self.bytes + self.writer_bytes
     }
 }
 
-/// How files are written: Bloom filters for the columns `bloom`, no dictionaries for the columns `unique`.
-fn properties(bloom: &[&str], unique: &[&str]) -> WriterProperties {
+/// How files are written: Bloom filters for the columns `bloom`, no dictionaries for the columns `unique`, bounds of the
+/// columns `bounded`, or of all.
+fn properties(bloom: &[&str], unique: &[&str], bounded: Option<&[&str]>) -> WriterProperties {
+    let all = if bounded.is_none() { EnabledStatistics::Chunk } else { EnabledStatistics::None };
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).unwrap_or_default()))
-        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_statistics_enabled(all)
         .set_max_row_group_row_count(Some(GROUP_ROWS))
         .set_created_by("eddyline".to_owned());
     for column in bloom {
@@ -103,6 +113,10 @@ fn properties(bloom: &[&str], unique: &[&str]) -> WriterProperties {
         properties = properties
             .set_column_bloom_filter_enabled(path.clone(), true)
             .set_column_bloom_filter_max_ndv(path, BLOOM_VALUES);
+    }
+    for column in bounded.unwrap_or_default() {
+        properties =
+            properties.set_column_statistics_enabled(ColumnPath::from(*column), EnabledStatistics::Chunk);
     }
     for column in unique {
         properties = properties.set_column_dictionary_enabled(ColumnPath::from(*column), false);
@@ -113,7 +127,7 @@ fn properties(bloom: &[&str], unique: &[&str]) -> WriterProperties {
 /// How merged files of a table are written; only lines have the column `line`.
 pub(super) fn merged_properties(schema: &arrow_schema::Schema) -> WriterProperties {
     let is_lines = schema.column_with_name("line").is_some();
-    if is_lines { properties(super::lines::BLOOM, super::lines::UNIQUE) } else { properties(&[], &[]) }
+    if is_lines { properties(BLOOM, UNIQUE, Some(BOUNDED)) } else { properties(&[], &[], None) }
 }
 
 fn unwritable(error: ParquetError) -> Error {

@@ -26,6 +26,8 @@ pub(super) const LINE: usize = 10;
 /// Columns that are looked into by a Bloom filter, and columns whose values hardly repeat.
 pub(super) const BLOOM: &[&str] = &["host"];
 pub(super) const UNIQUE: &[&str] = &["time", "bytes", "latency_us", "offset", "line"];
+/// Columns whose least and greatest values say what has to be read.
+pub(super) const BOUNDED: &[&str] = &["time", "status"];
 
 /// A line that was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -146,6 +148,10 @@ impl Columns<LogRecord> for LineColumns {
         UNIQUE
     }
 
+    fn bounded(&self) -> Option<&'static [&'static str]> {
+        Some(BOUNDED)
+    }
+
     fn append(&mut self, record: &LogRecord) -> usize {
         self.time.append_value(record.time);
         self.status.append_value(i32::from(record.status));
@@ -170,18 +176,26 @@ impl Columns<LogRecord> for LineColumns {
         let columns: Vec<arrow_array::ArrayRef> = vec![
             Arc::new(self.time.finish()),
             Arc::new(self.status.finish()),
-            Arc::new(host.finish()),
-            Arc::new(path.finish()),
-            Arc::new(method.finish()),
+            take_texts(host),
+            take_texts(path),
+            take_texts(method),
             Arc::new(self.bytes.finish()),
             Arc::new(self.latency_us.finish()),
             Arc::new(self.level.finish()),
-            Arc::new(source.finish()),
+            take_texts(source),
             Arc::new(self.offset.finish()),
-            Arc::new(self.line.finish()),
+            take_texts(&mut self.line),
         ];
         RecordBatch::try_new(self.schema.clone(), columns).expect("invariant: columns are of the schema")
     }
+}
+
+/// The texts of a column; it has room for as many again.
+fn take_texts(column: &mut StringBuilder) -> arrow_array::ArrayRef {
+    let texts = column.finish();
+    let bytes = texts.value_data().len();
+    *column = StringBuilder::with_capacity(texts.len(), bytes + bytes / 8);
+    Arc::new(texts)
 }
 
 fn append_text(column: &mut StringBuilder, bytes: &[u8]) {

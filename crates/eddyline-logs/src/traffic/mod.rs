@@ -279,17 +279,24 @@ fn append(line: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
     line.write_fmt(text).expect("invariant: a vector takes every write");
 }
 
-/// Writes host, nobody and the time, which is given in milliseconds.
-fn write_start(line: &mut Vec<u8>, host: &str, time: EventTime) {
+/// A time, in milliseconds since the epoch, as access logs have it.
+///
+/// # Examples
+/// ```
+/// assert_eq!(eddyline_logs::traffic::log_time(1_431_857_103_000), "17/May/2015:10:05:03 +0000");
+/// ```
+pub fn log_time(time: EventTime) -> String {
     let seconds = time.div_euclid(1_000);
     let (year, month, day) = civil_from_days(seconds.div_euclid(86_400));
     let of_day = seconds.rem_euclid(86_400);
     let (hour, minute, second) = (of_day / 3_600, of_day / 60 % 60, of_day % 60);
     let month = MONTHS[month as usize - 1];
-    append(
-        line,
-        format_args!("{host} - - [{day:02}/{month}/{year:04}:{hour:02}:{minute:02}:{second:02} +0000] "),
-    );
+    format!("{day:02}/{month}/{year:04}:{hour:02}:{minute:02}:{second:02} +0000")
+}
+
+/// Writes host, nobody and the time, which is given in milliseconds.
+fn write_start(line: &mut Vec<u8>, host: &str, time: EventTime) {
+    append(line, format_args!("{host} - - [{}] ", log_time(time)));
 }
 
 #[cfg(test)]

@@ -23,6 +23,9 @@ pub(super) fn failed(doing: &str, path: &Path, error: &io::Error) -> Error {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
             "free some space, or choose a directory on another disk"
         }
+        ErrorKind::FileTooLarge => {
+            "raise the limit on the size of files (ulimit -f), or choose a directory on another disk"
+        }
         ErrorKind::ReadOnlyFilesystem => {
             "the file system is read-only: remount it, or choose another directory"
         }

@@ -165,14 +165,11 @@ impl Residency {
 }
 
 /// Encodes the entries of a hash as they lie in the store.
-fn encode_entries<'e, K: Data, V: Data>(
+fn encode_entries<'e, K: Data + 'e, V: Data + 'e>(
     entries: impl ExactSizeIterator<Item = &'e Entry<u32, K, V>> + Clone,
     last_touch: Option<fn(&V) -> i64>,
     out: &mut Vec<u8>,
-) where
-    K: 'e,
-    V: 'e,
-{
+) {
     if let Some(last_touch) = last_touch {
         let touches = entries.clone().map(|entry| last_touch(&entry.value));
         out.extend_from_slice(&touches.max().unwrap_or(i64::MAX).to_le_bytes());
@@ -213,6 +210,9 @@ pub(super) fn damaged(name: &str, error: &DecodeError) -> Error {
     )
 }
 
+/// What of values is seen by snapshots, and when a value was touched last.
+type Seen<'f, V> = (Option<&'f dyn SnapshotFilter<V>>, Option<fn(&V) -> i64>);
+
 impl<K: Key, V: Data> Group<K, V> {
     /// Takes the entries of `hash` out of memory; adds what the store has to know to `batch`.
     fn evict(
@@ -220,7 +220,7 @@ impl<K: Key, V: Data> Group<K, V> {
         key: StoreKey,
         hash: u64,
         epoch: u32,
-        (filter, last_touch): (Option<&dyn SnapshotFilter<V>>, Option<fn(&V) -> i64>),
+        (filter, last_touch): Seen<'_, V>,
         batch: &mut WriteBatch,
     ) -> usize {
         let Group { entries, record } = self;

@@ -276,6 +276,15 @@ impl Options {
         self.local_backup_dir.clone().unwrap_or_else(below)
     }
 
+    /// What the runtime is told, for front ends that make their jobs without an
+    /// [`Environment`](crate::Environment).
+    ///
+    /// # Errors
+    /// Of kind `Config` for options that cannot work together.
+    pub fn job_options(&self) -> Result<JobOptions> {
+        self.for_runtime()
+    }
+
     /// What the runtime is told.
     pub(crate) fn for_runtime(&self) -> Result<JobOptions> {
         let mut runtime = self.runtime.clone();

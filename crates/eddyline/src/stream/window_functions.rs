@@ -282,11 +282,11 @@ impl<K: Key, T: Data, A: WindowAssigner<T>, Tr: Trigger<T, A::Window>> WindowedS
             return self.keyed.stream.transform(self.spec(), make).with_sides(self.sides.clone());
         }
         if A::HAS_SESSIONS
-            && let Some(gap_ms) =
-                self.assigner.as_session_gap_ms().filter(|_| self.asks_for_nothing_special())
+            && let Some(gap) = self.assigner.as_sessions().filter(|_| self.asks_for_nothing_special())
         {
             let make = move || {
-                SessionWindowOperator::new(gap_ms, key.clone(), aggregator.clone(), settings.emits_late)
+                let gap = gap.clone();
+                SessionWindowOperator::with_gap(gap, key.clone(), aggregator.clone(), settings.emits_late)
                     .expect("invariant: a job with impossible windows is not built")
             };
             return self.keyed.stream.transform(self.spec(), make).with_sides(self.sides.clone());

@@ -1,7 +1,7 @@
 //! What a kind of windows is: which windows a record belongs to, which of them merge, and when they fire if nobody
 //! says otherwise.
 
-use super::{SlicedWindows, TimeWindow, Trigger};
+use super::{SessionGapOf, SlicedWindows, TimeWindow, Trigger};
 use eddyline_core::{Data, EventTime, Key, Result, key_group_of};
 
 /// A window: what records of a key are collected in.
@@ -146,7 +146,7 @@ pub trait WindowAssigner<T>: Clone + Send + Sync + 'static {
     #[doc(hidden)]
     const HAS_SLICES: bool = false;
 
-    /// Whether [`WindowAssigner::as_session_gap_ms`] may answer.
+    /// Whether [`WindowAssigner::as_sessions`] may answer.
     #[doc(hidden)]
     const HAS_SESSIONS: bool = false;
 
@@ -156,9 +156,18 @@ pub trait WindowAssigner<T>: Clone + Send + Sync + 'static {
         None
     }
 
-    /// The gap as the operator for sessions with a fixed gap knows it.
+    /// The gap of sessions, if it is the same for all records.
     #[doc(hidden)]
     fn as_session_gap_ms(&self) -> Option<i64> {
+        None
+    }
+
+    /// The gap as the operator for sessions knows it.
+    #[doc(hidden)]
+    fn as_sessions(&self) -> Option<SessionGapOf<T>>
+    where
+        T: 'static,
+    {
         None
     }
 }

@@ -20,7 +20,7 @@
 //!
 //! - [`SlicedWindowOperator`]: tumbling and sliding windows with an aggregation that merges. A record goes to exactly
 //!   one *slice*; the slices of a window are merged when it fires.
-//! - [`SessionWindowOperator`]: sessions with a fixed gap.
+//! - [`SessionWindowOperator`]: sessions, with a gap for all records or one of each record's own.
 //! - the general one: everything else, such as triggers, evictors, lateness, functions that see all elements.
 
 mod aggregate;
@@ -70,7 +70,7 @@ pub use ordered::AggregateFunction;
 pub use session_kinds::{
     DynamicGap, EventTimeSessionWindows, FixedGap, ProcessingTimeSessionWindows, SessionGap,
 };
-pub use sessions::{Session, SessionWindowOperator, Sessions};
+pub use sessions::{Session, SessionGapOf, SessionWindowOperator, Sessions};
 pub use sliced::SlicedWindowOperator;
 pub use stagger::{StaggeredWindows, WindowStagger};
 pub use trigger::{

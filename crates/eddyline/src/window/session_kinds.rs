@@ -2,10 +2,12 @@
 
 use super::assign::{TIME_MAX, without_time};
 use super::{
-    AssignerContext, EventTimeTrigger, MergeWindows, ProcessingTimeTrigger, TimeWindow, WindowAssigner,
+    AssignerContext, EventTimeTrigger, MergeWindows, ProcessingTimeTrigger, SessionGapOf, TimeWindow,
+    WindowAssigner,
 };
 use crate::watermark::millis;
 use eddyline_core::{Error, EventTime, Result};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Sessions in event time: a window lasts until its key has been quiet for a gap.
@@ -59,9 +61,6 @@ pub struct ProcessingTimeSessionWindows<G = FixedGap> {
 
 /// How long a pause ends a session that a record of type `T` belongs to.
 pub trait SessionGap<T>: Clone + Send + Sync + 'static {
-    /// Whether the gap is the same for all records.
-    const IS_FIXED: bool;
-
     /// The gap after `value`, milliseconds.
     ///
     /// # Errors
@@ -85,8 +84,6 @@ pub struct DynamicGap<F> {
 }
 
 impl<T> SessionGap<T> for FixedGap {
-    const IS_FIXED: bool = true;
-
     fn gap_ms(&self, _value: &T) -> Result<i64> {
         Ok(self.gap_ms)
     }
@@ -97,8 +94,6 @@ impl<T> SessionGap<T> for FixedGap {
 }
 
 impl<T, F: Fn(&T) -> Duration + Clone + Send + Sync + 'static> SessionGap<T> for DynamicGap<F> {
-    const IS_FIXED: bool = false;
-
     fn gap_ms(&self, value: &T) -> Result<i64> {
         let gap_ms = millis((self.gap_of)(value));
         if is_possible(gap_ms) {
@@ -204,10 +199,19 @@ impl<T, G: SessionGap<T>> WindowAssigner<T> for EventTimeSessionWindows<G> {
         "session window"
     }
 
-    const HAS_SESSIONS: bool = G::IS_FIXED;
+    const HAS_SESSIONS: bool = true;
 
     fn as_session_gap_ms(&self) -> Option<i64> {
         self.gap.fixed_ms()
+    }
+
+    fn as_sessions(&self) -> Option<SessionGapOf<T>>
+    where
+        T: 'static,
+    {
+        let gap = self.gap.clone();
+        let each = || SessionGapOf::Each(Arc::new(move |value: &T| gap.gap_ms(value)));
+        Some(self.gap.fixed_ms().map_or_else(each, SessionGapOf::Fixed))
     }
 }
 

@@ -1,10 +1,11 @@
 //! Session windows against a model that keeps every record by itself.
 
 use super::test_support::{CountAndSum, Fired, Instances, Row, Step, rows, steps};
-use super::{Count, SessionWindowOperator, WindowResult};
+use super::{Count, SessionGapOf, SessionWindowOperator, WindowResult};
 use eddyline_core::{EventTime, Record, WATERMARK_MAX, WATERMARK_MIN};
 use eddyline_runtime::harness::{HarnessConfig, OperatorHarness};
 use proptest::prelude::*;
+use std::sync::Arc;
 
 /// A session per entry: key, start, end, count, sum; merged by comparing each with each.
 #[derive(Default)]
@@ -56,16 +57,23 @@ proptest! {
     fn sessions_agree_with_the_model(
         steps in steps(),
         gap in prop_oneof![Just(1i64), Just(3), Just(10), Just(25)],
+        // 1: the gap is the same for all records.
+        gaps in prop_oneof![Just(1i64), Just(2), Just(20)],
         batches_per_call in prop_oneof![Just(1usize), Just(2), Just(usize::MAX)],
     ) {
-        let make = || SessionWindowOperator::new(gap, |row: &Row| row.0.clone(), CountAndSum, true).unwrap();
+        let gap_of = move |row: &Row| gap + row.1.rem_euclid(gaps);
+        let make = || {
+            let own = SessionGapOf::Each(Arc::new(move |row: &Row| Ok(gap_of(row))));
+            let gap = if gaps == 1 { SessionGapOf::Fixed(gap) } else { own };
+            SessionWindowOperator::with_gap(gap, |row: &Row| row.0.clone(), CountAndSum, true).unwrap()
+        };
         let mut instances = Instances::new(make, batches_per_call);
         let (mut model, mut watermark) = (Model::default(), WATERMARK_MIN);
         for step in &steps {
             match step {
                 Step::Rows(of) => {
                     let rows = rows(of);
-                    rows.iter().for_each(|row| model.add(gap, row, watermark));
+                    rows.iter().for_each(|row| model.add(gap_of(&row.value), row, watermark));
                     instances.push(rows);
                 }
                 Step::Watermark(ahead) => {

@@ -1,6 +1,6 @@
 //! Session windows: as long as the pauses of a key are no longer than a gap.
 //!
-//! A record at `t` opens the window `[t, t + gap)`, which merges with every window of its key that it touches or
+//! A record at `t` opens the window `[t, t + gap)`, with a gap of its own or one for all records, which merges with every window of its key that it touches or
 //! overlaps: a pause of exactly the gap does not end a session, unless the watermark has ended it before the record
 //! behind the pause came. The state of a key is the list of its open sessions,
 //! in order. Timers are lazy: a session that grows keeps the timer it has, and when that fires too early, the next
@@ -14,16 +14,41 @@ use eddyline_core::{Batch, Data, Error, EventTime, Key, Record, Result};
 use eddyline_runtime::{Operator, OperatorContext, Progress, Stateful, panics};
 use eddyline_state::{KeyedTable, ManagedState, TimerTable};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Times further from the epoch than this belong to no session: their ends could not be told.
 const TIME_MAX: i64 = i64::MAX / 4;
+
+/// Records whose keys are found before the first of them is added: as many as a processor can wait for at once, and
+/// then some.
+const RUN_ROWS_MAX: usize = 64;
+
+/// The gap of a record, milliseconds.
+type GapOf<T> = Arc<dyn Fn(&T) -> Result<i64> + Send + Sync>;
+
+/// How long a pause ends a session.
+pub enum SessionGapOf<T> {
+    /// The same for all records, milliseconds.
+    Fixed(i64),
+    /// What the function says of the record before the pause, milliseconds.
+    Each(GapOf<T>),
+}
+
+impl<T> Clone for SessionGapOf<T> {
+    fn clone(&self) -> Self {
+        match self {
+            SessionGapOf::Fixed(gap_ms) => SessionGapOf::Fixed(*gap_ms),
+            SessionGapOf::Each(gap_of) => SessionGapOf::Each(gap_of.clone()),
+        }
+    }
+}
 
 /// A session that is open.
 #[derive(Debug, Clone, PartialEq, Data)]
 pub struct Session<S> {
     /// Its first record's time.
     pub start: EventTime,
-    /// Its last record's time plus the gap.
+    /// The latest end of its records' windows: a record's time plus the gap.
     pub end: EventTime,
     /// What was added.
     pub state: S,
@@ -50,12 +75,14 @@ impl<S> Sessions<S> {
 /// [`WindowResult<K, A::Output>`](super::WindowResult) on [`super::RESULT_OUTPUT`], ordered by window end and then by
 /// canonical key bytes. Wants to be told about watermarks.
 pub struct SessionWindowOperator<K, F, A: Aggregator> {
-    gap_ms: i64,
+    gap: SessionGapOf<A::Input>,
     key_of: F,
     aggregator: A,
     emits_late: bool,
     states: Option<States<K, A::State>>,
     firing: bool,
+    /// Room for the keys of records that are added in one go, and their hashes.
+    run: (Vec<u64>, Vec<K>),
     /// What is fetched for the sessions that end next.
     due: DueTimers,
 }
@@ -85,23 +112,39 @@ where
     /// # Errors
     /// Of kind `Config`, if the gap is not positive or beyond all reason.
     pub fn new(gap_ms: i64, key_of: F, aggregator: A, emits_late: bool) -> Result<Self> {
-        if !(1..=TIME_MAX).contains(&gap_ms) {
+        Self::with_gap(SessionGapOf::Fixed(gap_ms), key_of, aggregator, emits_late)
+    }
+
+    /// As [`SessionWindowOperator::new`], with a gap that may be the record's own.
+    ///
+    /// # Errors
+    /// Of kind `Config`, if a gap for all records is not positive or beyond all reason.
+    pub fn with_gap(gap: SessionGapOf<A::Input>, key_of: F, aggregator: A, emits_late: bool) -> Result<Self> {
+        if let SessionGapOf::Fixed(gap_ms) = &gap
+            && !(1..=TIME_MAX).contains(gap_ms)
+        {
             return Err(Error::config(format!("sessions with a gap of {gap_ms} ms are not possible"))
                 .with_hint("the gap is whole milliseconds greater than 0"));
         }
         Ok(SessionWindowOperator {
-            gap_ms,
+            gap,
             key_of,
             aggregator,
             emits_late,
             states: None,
             firing: false,
+            run: (Vec::new(), Vec::new()),
             due: DueTimers::default(),
         })
     }
 
     /// Adds a record to its session; answers the record if it is late.
-    fn add(&mut self, record: Record<A::Input>, watermark: EventTime) -> Result<Option<Record<A::Input>>> {
+    fn add(
+        &mut self,
+        record: Record<A::Input>,
+        (hash, key): (u64, K),
+        watermark: EventTime,
+    ) -> Result<Option<Record<A::Input>>> {
         let time = record.timestamp;
         if time == EventTime::MIN {
             return Err(Error::config("a record without an event time came to a session window")
@@ -110,9 +153,11 @@ where
         if !(-TIME_MAX..=TIME_MAX).contains(&time) {
             return Ok(Some(record));
         }
-        let key = (self.key_of)(&record.value);
-        let hash = key.stable_hash();
-        let window = TimeWindow { start: time, end: time + self.gap_ms };
+        let gap_ms = match &self.gap {
+            SessionGapOf::Fixed(gap_ms) => *gap_ms,
+            SessionGapOf::Each(gap_of) => gap_of(&record.value)?,
+        };
+        let window = TimeWindow { start: time, end: time + gap_ms };
         let States { sessions, timers } = self.states.as_mut().expect("invariant: open is called first");
         let is_late = window.end - 1 <= watermark;
         let of_key =
@@ -244,10 +289,27 @@ where
     fn on_batch(&mut self, _input: usize, mut batch: Batch, context: &mut OperatorContext<'_>) -> Result<()> {
         let watermark = context.watermark();
         let mut late = Vec::new();
-        for (row, record) in batch.take_rows::<A::Input>()?.into_iter().enumerate() {
-            panics::at_row(row as u64);
-            late.extend(self.add(record, watermark)?);
+        let mut records = batch.take_rows::<A::Input>()?.into_iter();
+        let (mut hashes, mut keys) = std::mem::take(&mut self.run);
+        let mut row = 0;
+        while !records.as_slice().is_empty() {
+            let next = &records.as_slice()[..records.len().min(RUN_ROWS_MAX)];
+            for (number, record) in (row..).zip(next) {
+                panics::at_row(number);
+                let key = (self.key_of)(&record.value);
+                hashes.push(key.stable_hash());
+                keys.push(key);
+            }
+            if let Some(states) = self.states.as_ref().filter(|states| states.sessions.outgrows_cache()) {
+                states.sessions.warm(&hashes);
+            }
+            for (of_key, record) in hashes.drain(..).zip(keys.drain(..)).zip(records.by_ref()) {
+                panics::at_row(row);
+                row += 1;
+                late.extend(self.add(record, of_key, watermark)?);
+            }
         }
+        self.run = (hashes, keys);
         emit_late(late, self.emits_late.then_some(LATE_OUTPUT), batch.created_micros, context)
     }
 

@@ -1,0 +1,164 @@
+//! Taking out of a sub-query what it says of the query around.
+//!
+//! Conditions that name columns of the query around move up, past projections, aggregates (which then group by what the
+//! conditions read), joins and limits (which then are per value of it), until a join can take them.
+
+use crate::expr::{Comparison, Node, Typed};
+use crate::parser::span::{Span, SqlError, SqlResult};
+use crate::plan::{Column, JoinKind, Op, Rel};
+use crate::row::SortOrder;
+
+/// Takes what `rel` says of the query around out of it. The first columns stay those of `rel`; others may follow.
+/// Conditions are over the result (columns) and the query around (`Outer`).
+pub(super) fn decorrelate(rel: Rel, span: Span) -> SqlResult<(Rel, Vec<Typed>)> {
+    if !speaks_of_outer(&rel) {
+        return Ok((rel, Vec::new()));
+    }
+    let unsupported = || {
+        SqlError::at(span, "this form of a correlated sub-query is not supported").hint("write it as a join")
+    };
+    let Rel { op, columns } = rel;
+    match *op {
+        Op::Filter { input, predicate } => {
+            let (input, mut conditions) = decorrelate(input, span)?;
+            let mut own = Vec::new();
+            for conjunct in predicate.conjuncts() {
+                if conjunct.has_outer() { conditions.push(conjunct) } else { own.push(conjunct) }
+            }
+            Ok((input.filter(Typed::and(own)), conditions))
+        }
+        Op::Project { input, mut exprs } => {
+            let (input, conditions) = decorrelate(input, span)?;
+            if exprs.iter().any(Typed::has_outer) {
+                return Err(unsupported());
+            }
+            let mut names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
+            let conditions = conditions
+                .into_iter()
+                .map(|condition| {
+                    for column in condition.columns() {
+                        if !exprs.iter().any(|expr| expr.as_column() == Some(column)) {
+                            exprs.push(input.typed(column));
+                            names.push(input.columns[column].name.clone());
+                        }
+                    }
+                    let place = |column: usize| {
+                        exprs.iter().position(|expr| expr.as_column() == Some(column)).unwrap_or(column)
+                    };
+                    condition.with_columns(&place)
+                })
+                .collect();
+            Ok((input.project(exprs, names), conditions))
+        }
+        Op::Aggregate { input, keys, calls, window } => {
+            let (input, conditions) = decorrelate(input, span)?;
+            if conditions.iter().any(|condition| !is_equality(condition)) {
+                return Err(unsupported());
+            }
+            let mut all = keys.clone();
+            for column in conditions.iter().flat_map(Typed::columns) {
+                if !all.contains(&column) {
+                    all.push(column);
+                }
+            }
+            let place = |column: usize| all.iter().position(|key| *key == column).unwrap_or(column);
+            let conditions: Vec<Typed> =
+                conditions.into_iter().map(|condition| condition.with_columns(&place)).collect();
+            let mut inner: Vec<Column> = all.iter().map(|key| input.columns[*key].clone()).collect();
+            let result = columns[keys.len()..].to_vec();
+            inner.extend(result);
+            let (added, old) = (all.len() - keys.len(), keys.len());
+            let calls_count = calls.len();
+            let rel = Rel::new(Op::Aggregate { input, keys: all, calls, window }, inner);
+            // Keys, calls, added keys.
+            let order: Vec<usize> = (0..old)
+                .chain((0..calls_count).map(|call| old + added + call))
+                .chain(old..old + added)
+                .collect();
+            let moved = |column: usize| order.iter().position(|from| *from == column).unwrap_or(column);
+            let conditions = conditions.into_iter().map(|condition| condition.with_columns(&moved)).collect();
+            let names = order.iter().map(|column| rel.columns[*column].name.clone()).collect();
+            let exprs = order.iter().map(|column| rel.typed(*column)).collect();
+            Ok((rel.project(exprs, names), conditions))
+        }
+        Op::Join { left, right, kind, condition } => {
+            if condition.as_ref().is_some_and(Typed::has_outer) && kind != JoinKind::Inner {
+                return Err(unsupported());
+            }
+            let (left, mut conditions) = decorrelate(left, span)?;
+            let old_left = join_width(&columns, &right, kind);
+            let added_left = left.columns.len() - old_left;
+            let right_width = right.columns.len();
+            let (right, more) = decorrelate(right, span)?;
+            if !more.is_empty() && kind != JoinKind::Inner {
+                return Err(unsupported());
+            }
+            let shift = |column: usize| if column >= old_left { column + added_left } else { column };
+            let mut own = Vec::new();
+            for conjunct in condition.into_iter().flat_map(Typed::conjuncts) {
+                let conjunct = conjunct.with_columns(&shift);
+                if conjunct.has_outer() { conditions.push(conjunct) } else { own.push(conjunct) }
+            }
+            let by = left.columns.len();
+            conditions
+                .extend(more.into_iter().map(|condition| condition.with_columns(&|column| column + by)));
+            let joined = left.join(right, kind, (!own.is_empty()).then(|| Typed::and(own)));
+            if added_left == 0 {
+                return Ok((joined, conditions));
+            }
+            // The columns as they were come first.
+            let kept_right = if kind.has_right() { right_width } else { 0 };
+            let mut order: Vec<usize> = (0..old_left).chain(by..by + kept_right).collect();
+            order.extend(
+                (0..joined.columns.len()).filter(|column| !order.contains(column)).collect::<Vec<_>>(),
+            );
+            let moved = |column: usize| order.iter().position(|from| *from == column).unwrap_or(column);
+            let conditions = conditions.into_iter().map(|condition| condition.with_columns(&moved)).collect();
+            let names = order.iter().map(|column| joined.columns[*column].name.clone()).collect();
+            let exprs = order.iter().map(|column| joined.typed(*column)).collect();
+            Ok((joined.project(exprs, names), conditions))
+        }
+        Op::Limit { input, order, offset, fetch } => {
+            // The first rows for each row of the query around: the first rows of each partition.
+            let (input, conditions) = decorrelate(input, span)?;
+            if conditions.iter().any(|condition| !is_equality(condition)) {
+                return Err(unsupported());
+            }
+            let mut partition: Vec<usize> = conditions.iter().flat_map(Typed::columns).collect();
+            partition.sort_unstable();
+            partition.dedup();
+            let columns = input.columns.clone();
+            let (start, end) = (offset + 1, fetch.map_or(u64::MAX, |fetch| offset.saturating_add(fetch)));
+            let function = crate::plan::RankFunction::RowNumber;
+            let order: Vec<SortOrder> = order;
+            Ok((
+                Rel::new(
+                    Op::Rank { input, function, partition, order, start, end, number: false, window: None },
+                    columns,
+                ),
+                conditions,
+            ))
+        }
+        Op::Sort { input, .. } => decorrelate(input, span),
+        _ => Err(unsupported()),
+    }
+}
+
+fn join_width(columns: &[Column], right: &Rel, kind: JoinKind) -> usize {
+    if kind.has_right() { columns.len() - right.columns.len() } else { columns.len() }
+}
+
+fn speaks_of_outer(rel: &Rel) -> bool {
+    super::expressions(rel).into_iter().any(Typed::has_outer) || rel.inputs().into_iter().any(speaks_of_outer)
+}
+
+/// `column = outer`, in either order, where both sides speak of one relation each.
+fn is_equality(condition: &Typed) -> bool {
+    match &*condition.node {
+        Node::Compare(Comparison::Equal, left, right) => {
+            (!left.has_outer() && right.columns().is_empty())
+                || (!right.has_outer() && left.columns().is_empty())
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,7 @@
+//! From a relational plan to a job graph.
+
+mod translate;
+mod uid;
+mod values;
+
+pub(crate) use translate::{Target, Translator};

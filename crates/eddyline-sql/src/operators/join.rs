@@ -1,0 +1,418 @@
+//! Joins: of everything that ever came, and window by window.
+
+use super::aggregate::{encode_columns, ends_closed_by};
+use super::batches::{Incoming, Outgoing, flush, hash_of};
+use super::{Settings, failed, wall_micros};
+use crate::expr::{Typed, evaluate_predicate};
+use crate::plan::JoinKind;
+use crate::row::{ColumnView, RowBytes, columns_of_rows, kind, row_bytes, views_of};
+use crate::types::SqlType;
+use eddyline_core::{Batch, Data, EventTime, Result};
+use eddyline_runtime::{Operator, OperatorContext, Progress, Stateful};
+use eddyline_state::{KeyedTable, ManagedState, NamespacedTable};
+use std::collections::BTreeMap;
+
+/// The rows of one key on one side.
+#[derive(Debug, Clone, PartialEq, Default, Data)]
+pub(crate) struct Rows {
+    rows: BTreeMap<Vec<u8>, Copies>,
+}
+
+/// How often a row is there, and how many rows of the other side match it.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Data)]
+pub(crate) struct Copies {
+    count: i64,
+    matches: i64,
+}
+
+/// What a join computes.
+#[derive(Clone)]
+pub(crate) struct JoinSpec {
+    pub(crate) kind: JoinKind,
+    /// The columns of each side by which rows meet.
+    pub(crate) keys: [Vec<usize>; 2],
+    /// Keys of which a NULL on both sides is equal.
+    pub(crate) types: [Vec<SqlType>; 2],
+    pub(crate) updating: [bool; 2],
+    /// What else has to hold, over both sides.
+    pub(crate) residual: Option<Typed>,
+    /// Whether rows of the result may be taken back.
+    pub(crate) output_updating: bool,
+    pub(crate) output: Vec<SqlType>,
+    pub(crate) settings: Settings,
+}
+
+impl JoinSpec {
+    pub(super) fn pads(&self, side: usize) -> bool {
+        if side == 0 { self.kind.pads_right() } else { self.kind.pads_left() }
+    }
+
+    /// Whether matches of that side's rows are counted.
+    fn counts(&self, side: usize) -> bool {
+        self.pads(side) || (side == 0 && matches!(self.kind, JoinKind::Semi | JoinKind::Anti))
+    }
+
+    /// Gives the pair of a row of `side` and one of the other.
+    pub(super) fn pair(
+        &self,
+        out: &mut Outgoing,
+        meaning: i8,
+        side: usize,
+        row: &[u8],
+        other: &[u8],
+    ) -> Result<()> {
+        let (left, right) = if side == 0 { (row, other) } else { (other, row) };
+        out.push(meaning, &[left, right])
+    }
+
+    /// Gives a row of `side` alone: padded, or as it is in semi and anti joins.
+    pub(super) fn alone(&self, out: &mut Outgoing, meaning: i8, side: usize, row: &[u8]) -> Result<()> {
+        if side == 0 {
+            out.push(meaning, &[row])
+        } else {
+            out.push_behind_nulls(meaning, self.types[0].len(), row)
+        }
+    }
+
+    /// Which of `others` match the row of `side`.
+    pub(super) fn matching<'r>(
+        &self,
+        side: usize,
+        row: &[u8],
+        others: Vec<&'r [u8]>,
+    ) -> Result<Vec<&'r [u8]>> {
+        let Some(residual) = &self.residual else { return Ok(others) };
+        if others.is_empty() {
+            return Ok(others);
+        }
+        let mut columns = Vec::new();
+        for at in 0..2 {
+            let types = &self.types[at];
+            let made = if at == side {
+                columns_of_rows(types, std::iter::repeat_n(row, others.len()))
+            } else {
+                columns_of_rows(types, others.iter().copied())
+            };
+            columns.extend(made.map_err(super::batches::damaged)?);
+        }
+        let batch = super::batches::assemble(columns, others.len(), None)?;
+        let context = self.settings.context(wall_micros());
+        let holds = evaluate_predicate(residual, &batch, &context).map_err(|error| failed("Join", error))?;
+        Ok(others
+            .into_iter()
+            .enumerate()
+            .filter(|(place, _)| holds.value(*place))
+            .map(|(_, other)| other)
+            .collect())
+    }
+
+    /// Gives the join of all rows of one key.
+    fn join_all(&self, left: Option<&Rows>, right: Option<&Rows>, out: &mut Outgoing) -> Result<()> {
+        let empty = Rows::default();
+        let (left, right) = (left.unwrap_or(&empty), right.unwrap_or(&empty));
+        let mut matched: BTreeMap<&[u8], ()> = BTreeMap::new();
+        for (row, copies) in &left.rows {
+            let others: Vec<&[u8]> = right.rows.keys().map(Vec::as_slice).collect();
+            let others = self.matching(0, row, others)?;
+            for _ in 0..copies.count {
+                match self.kind {
+                    JoinKind::Semi if !others.is_empty() => self.alone(out, kind::INSERT, 0, row)?,
+                    JoinKind::Anti if others.is_empty() => self.alone(out, kind::INSERT, 0, row)?,
+                    JoinKind::Semi | JoinKind::Anti => {}
+                    _ if others.is_empty() && self.pads(0) => self.alone(out, kind::INSERT, 0, row)?,
+                    _ => {
+                        for other in &others {
+                            let times = right.rows.get(*other).map_or(0, |copies| copies.count);
+                            for _ in 0..times {
+                                self.pair(out, kind::INSERT, 0, row, other)?;
+                            }
+                        }
+                    }
+                }
+            }
+            if self.pads(1) {
+                matched.extend(others.into_iter().map(|other| (other, ())));
+            }
+        }
+        if self.pads(1) {
+            for (row, copies) in right.rows.iter().filter(|(row, _)| !matched.contains_key(row.as_slice())) {
+                for _ in 0..copies.count {
+                    self.alone(out, kind::INSERT, 1, row)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn has_null(views: &[ColumnView<'_>], keys: &[usize], row: usize) -> bool {
+    keys.iter().any(|key| views[*key].is_null(row))
+}
+
+fn add(rows: &mut Rows, row: Vec<u8>, sign: i64) {
+    let copies = rows.rows.entry(row.clone()).or_default();
+    copies.count += sign;
+    if copies.count == 0 {
+        rows.rows.remove(&row);
+    }
+}
+
+fn tables(context: &OperatorContext<'_>) -> [KeyedTable<RowBytes, Rows>; 2] {
+    let info = context.info();
+    ["left", "right"].map(|name| KeyedTable::new(name, info.key_groups, info.max_parallelism))
+}
+
+/// A join of everything that ever came.
+pub(crate) struct StreamJoin {
+    spec: JoinSpec,
+    sides: [KeyedTable<RowBytes, Rows>; 2],
+    out: Outgoing,
+}
+
+impl StreamJoin {
+    pub(crate) fn new(spec: JoinSpec) -> Self {
+        let range = eddyline_core::KeyGroupRange { start: 0, end: 1 };
+        let out = Outgoing::new(&spec.output, spec.output_updating);
+        StreamJoin { spec, sides: ["left", "right"].map(|name| KeyedTable::new(name, range, 1)), out }
+    }
+
+    /// A row of `side` comes or goes.
+    fn change(&mut self, side: usize, key: &RowBytes, row: Vec<u8>, meaning: i8) -> Result<()> {
+        let retracts = kind::is_retraction(meaning);
+        let sign = if retracts { -1 } else { 1 };
+        let hash = hash_of(key);
+        let other = 1 - side;
+        let spec = &self.spec;
+        let others: Vec<&[u8]> = self.sides[other]
+            .get(hash, key)
+            .map(|rows| rows.rows.keys().map(Vec::as_slice).collect())
+            .unwrap_or_default();
+        let matching: Vec<Vec<u8>> =
+            spec.matching(side, &row, others)?.into_iter().map(<[u8]>::to_vec).collect();
+        let mut matches = 0;
+        let is_existence = matches!(spec.kind, JoinKind::Semi | JoinKind::Anti);
+        for found in &matching {
+            let Some(copies) =
+                self.sides[other].get(hash, key).and_then(|rows| rows.rows.get(found)).copied()
+            else {
+                continue;
+            };
+            matches += copies.count;
+            let before = copies.matches;
+            let after = before + sign;
+            if spec.counts(other)
+                && let Some(rows) = self.sides[other].get_mut(hash, key)
+                && let Some(copies) = rows.rows.get_mut(found)
+            {
+                copies.matches = after;
+            }
+            if is_existence {
+                // The right side decides about rows of the left.
+                if side == 1 && (before == 0) != (after == 0) {
+                    let appears = (after > 0) == (spec.kind == JoinKind::Semi);
+                    let meaning = if appears { kind::INSERT } else { kind::DELETE };
+                    for _ in 0..copies.count {
+                        spec.alone(&mut self.out, meaning, 0, found)?;
+                    }
+                }
+                continue;
+            }
+            for _ in 0..copies.count {
+                if spec.pads(other) && before == 0 && !retracts {
+                    spec.alone(&mut self.out, kind::DELETE, other, found)?;
+                }
+                spec.pair(&mut self.out, meaning, side, &row, found)?;
+                if spec.pads(other) && after == 0 && retracts {
+                    spec.alone(&mut self.out, kind::INSERT, other, found)?;
+                }
+            }
+        }
+        let rows = self.sides[side].entry_or_insert_with(hash, key, Rows::default);
+        let copies = rows.rows.entry(row.clone()).or_default();
+        copies.count += sign;
+        copies.matches = matches;
+        if copies.count == 0 {
+            rows.rows.remove(&row);
+        }
+        let is_empty = rows.rows.is_empty();
+        if is_empty {
+            self.sides[side].remove(hash, key);
+        }
+        self.own(side, &row, meaning, matches)
+    }
+
+    /// What a row of `side` with so many matches gives by itself.
+    fn own(&mut self, side: usize, row: &[u8], meaning: i8, matches: i64) -> Result<()> {
+        let spec = &self.spec;
+        let shows = match spec.kind {
+            JoinKind::Semi => side == 0 && matches > 0,
+            JoinKind::Anti => side == 0 && matches == 0,
+            _ => spec.pads(side) && matches == 0,
+        };
+        if shows { spec.alone(&mut self.out, meaning, side, row) } else { Ok(()) }
+    }
+}
+
+impl Stateful for StreamJoin {
+    fn visit_states(&mut self, visit: &mut dyn FnMut(&mut dyn ManagedState) -> Result<()>) -> Result<()> {
+        self.sides.iter_mut().try_for_each(|side| visit(side))
+    }
+}
+
+impl Operator for StreamJoin {
+    fn open(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
+        self.sides = tables(context);
+        Ok(())
+    }
+
+    fn on_batch(&mut self, side: usize, batch: Batch, context: &mut OperatorContext<'_>) -> Result<()> {
+        let input = Incoming::new(&batch, self.spec.updating[side])?;
+        let views = views_of(input.rows.columns());
+        let keys = self.spec.keys[side].clone();
+        for row in 0..input.len() {
+            let bytes = row_bytes(&views, row);
+            let meaning = input.kind(row);
+            let mut key = RowBytes::new();
+            if has_null(&views, &keys, row) {
+                // NULL equals nothing. Final results are given at the end, so such rows wait under a key of their own.
+                if !self.spec.settings.batch {
+                    self.own(side, &bytes, meaning, 0)?;
+                    flush(&mut self.out, false, input.created_micros, context)?;
+                    continue;
+                }
+                if !self.spec.counts(side) || self.spec.kind == JoinKind::Semi {
+                    continue;
+                }
+                key.extend([0xff, side as u8]);
+            } else {
+                encode_columns(&views, &keys, row, &mut key);
+            }
+            if self.spec.settings.batch {
+                let sign = if kind::is_retraction(meaning) { -1 } else { 1 };
+                add(self.sides[side].entry_or_insert_with(hash_of(&key), &key, Rows::default), bytes, sign);
+            } else {
+                self.change(side, &key, bytes, meaning)?;
+                flush(&mut self.out, false, input.created_micros, context)?;
+            }
+        }
+        flush(&mut self.out, true, input.created_micros, context)
+    }
+
+    fn on_end(&mut self, context: &mut OperatorContext<'_>) -> Result<Progress> {
+        if !self.spec.settings.batch {
+            return Ok(Progress::Done);
+        }
+        let mut keys: Vec<RowBytes> = self.sides[0].iter().map(|(key, _)| key.clone()).collect();
+        if self.spec.pads(1) {
+            keys.extend(self.sides[1].iter().map(|(key, _)| key.clone()));
+        }
+        keys.sort();
+        keys.dedup();
+        for key in keys {
+            let hash = hash_of(&key);
+            let (left, right) = (self.sides[0].get(hash, &key), self.sides[1].get(hash, &key));
+            self.spec.join_all(left, right, &mut self.out)?;
+            flush(&mut self.out, false, 0, context)?;
+        }
+        flush(&mut self.out, true, 0, context)?;
+        Ok(Progress::Done)
+    }
+}
+
+/// A join of the rows of equal windows, computed when the window is over.
+pub(crate) struct WindowJoin {
+    spec: JoinSpec,
+    /// The column of the window's end on each side.
+    ends: [usize; 2],
+    sides: [NamespacedTable<RowBytes, Rows>; 2],
+    out: Outgoing,
+}
+
+impl WindowJoin {
+    pub(crate) fn new(spec: JoinSpec, ends: [usize; 2]) -> Self {
+        let range = eddyline_core::KeyGroupRange { start: 0, end: 1 };
+        let out = Outgoing::new(&spec.output, false);
+        WindowJoin {
+            spec,
+            ends,
+            sides: ["left", "right"].map(|name| NamespacedTable::new(name, range, 1)),
+            out,
+        }
+    }
+
+    fn fire(&mut self, until: EventTime, context: &mut OperatorContext<'_>) -> Result<()> {
+        loop {
+            let firsts = self.sides.iter().filter_map(NamespacedTable::first_namespace);
+            let Some(end) = firsts.min().filter(|end| *end <= until) else { break };
+            let [left, right] = &mut self.sides;
+            let left: BTreeMap<RowBytes, Rows> =
+                left.take_namespace(end).map(|(_, key, rows)| (key, rows)).collect();
+            let right: BTreeMap<RowBytes, Rows> =
+                right.take_namespace(end).map(|(_, key, rows)| (key, rows)).collect();
+            let mut keys: Vec<&RowBytes> = left.keys().collect();
+            if self.spec.pads(1) {
+                keys.extend(right.keys().filter(|key| !left.contains_key(*key)));
+            }
+            for key in keys {
+                self.spec.join_all(left.get(key), right.get(key), &mut self.out)?;
+                flush(&mut self.out, false, 0, context)?;
+            }
+        }
+        flush(&mut self.out, true, 0, context)
+    }
+}
+
+impl Stateful for WindowJoin {
+    fn visit_states(&mut self, visit: &mut dyn FnMut(&mut dyn ManagedState) -> Result<()>) -> Result<()> {
+        self.sides.iter_mut().try_for_each(|side| visit(side))
+    }
+}
+
+impl Operator for WindowJoin {
+    fn open(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
+        let info = context.info();
+        self.sides =
+            ["left", "right"].map(|name| NamespacedTable::new(name, info.key_groups, info.max_parallelism));
+        Ok(())
+    }
+
+    fn on_batch(&mut self, side: usize, batch: Batch, context: &mut OperatorContext<'_>) -> Result<()> {
+        let input = Incoming::new(&batch, self.spec.updating[side])?;
+        let views = views_of(input.rows.columns());
+        let closed =
+            if self.spec.settings.batch { EventTime::MIN } else { ends_closed_by(context.watermark()) };
+        let mut late = 0;
+        for row in 0..input.len() {
+            let Some(end) = views[self.ends[side]].int(row).map(|end| end.div_euclid(1_000)) else {
+                continue;
+            };
+            if end <= closed {
+                late += 1;
+                continue;
+            }
+            let mut key = RowBytes::new();
+            if has_null(&views, &self.spec.keys[side], row) {
+                key.extend([0xff, side as u8]);
+            } else {
+                encode_columns(&views, &self.spec.keys[side], row, &mut key);
+            }
+            let sign = if input.is_retraction(row) { -1 } else { 1 };
+            let rows = self.sides[side].entry(end, hash_of(&key), &key, Rows::default);
+            add(rows, row_bytes(&views, row), sign);
+        }
+        if late > 0 {
+            context.count_late(late);
+        }
+        Ok(())
+    }
+
+    fn on_watermark(&mut self, watermark: EventTime, context: &mut OperatorContext<'_>) -> Result<Progress> {
+        self.fire(ends_closed_by(watermark), context)?;
+        Ok(Progress::Done)
+    }
+
+    fn on_end(&mut self, context: &mut OperatorContext<'_>) -> Result<Progress> {
+        self.fire(EventTime::MAX, context)?;
+        Ok(Progress::Done)
+    }
+}

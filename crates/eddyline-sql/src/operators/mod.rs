@@ -1,0 +1,55 @@
+//! The streaming relational operators: what a plan runs as.
+//!
+//! Edges carry columnar batches. Where a relation changes rows that it gave, a last column says what each row means
+//! (see [`crate::row::kind`]); where it never does, there is no such column. State keeps rows in their encoded form.
+
+pub(crate) mod accumulator;
+pub(crate) mod aggregate;
+pub(crate) mod batches;
+pub(crate) mod exchange;
+pub(crate) mod interval_join;
+pub(crate) mod join;
+pub(crate) mod limit;
+pub(crate) mod over;
+pub(crate) mod rank;
+pub(crate) mod scan;
+pub(crate) mod session;
+pub(crate) mod set;
+pub(crate) mod sink;
+pub(crate) mod sort;
+pub(crate) mod stages;
+pub(crate) mod window;
+
+use crate::expr::EvalContext;
+use eddyline_core::Error;
+use jiff::tz::TimeZone;
+
+/// What all operators of a query know.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) zone: TimeZone,
+    pub(crate) lenient_casts: bool,
+    /// Whether only final results are wanted, at the end.
+    pub(crate) batch: bool,
+    /// Whether rows with NULL for a column that must not be are left out instead of being refused.
+    pub(crate) drops_nulls: bool,
+    /// Whether the changes of a batch of rows are netted, so that each group changes once.
+    pub(crate) nets: bool,
+}
+
+impl Settings {
+    /// What expressions may know, at wall time `now_micros`.
+    pub(crate) fn context(&self, now_micros: i64) -> EvalContext {
+        EvalContext { zone: self.zone.clone(), now_micros, lenient_casts: self.lenient_casts }
+    }
+}
+
+/// The error of an expression that could not be computed.
+pub(crate) fn failed(operator: &str, message: String) -> Error {
+    Error::user(message).with_detail(format!("operator {operator}"))
+}
+
+pub(crate) fn wall_micros() -> i64 {
+    use eddyline_core::Clock;
+    eddyline_core::SystemClock::new().wall_micros() as i64
+}

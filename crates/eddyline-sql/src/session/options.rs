@@ -1,0 +1,115 @@
+//! Options of a session: those of SQL, and those of the engine that runs its jobs.
+
+use crate::parser::span::{SqlError, SqlResult};
+use eddyline::Options;
+use eddyline_core::{Error, Result};
+use jiff::tz::TimeZone;
+use std::collections::BTreeMap;
+
+/// Whether queries give changes as they come, or final results at the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SqlMode {
+    /// Changes as they come.
+    Streaming,
+    /// Final results only.
+    Batch,
+}
+
+pub(super) struct SqlOptions {
+    initial: Options,
+    pub(super) engine: Options,
+    pub(super) batch: bool,
+    set: BTreeMap<String, String>,
+}
+
+/// Options whose names begin so are kept for whom they may concern.
+const OWN_PREFIXES: [&str; 4] = ["table.", "sql-client.", "pipeline.", "sql-gateway."];
+
+impl SqlOptions {
+    pub(super) fn new(engine: Options) -> Self {
+        SqlOptions { initial: engine.clone(), engine, batch: false, set: BTreeMap::new() }
+    }
+
+    pub(super) fn set(&mut self, key: &str, value: &str) -> Result<()> {
+        match key {
+            "execution.runtime-mode" => match value.to_ascii_lowercase().as_str() {
+                "streaming" => self.batch = false,
+                "batch" => self.batch = true,
+                other => {
+                    return Err(Error::config(format!("option `{key}` cannot be `{other}`"))
+                        .with_hint("give `streaming` or `batch`"));
+                }
+            },
+            "table.local-time-zone" => {
+                zone(value).map_err(|error| error.into_error(""))?;
+            }
+            "table.exec.resource.default-parallelism" => self.engine.set("parallelism.default", value)?,
+            _ if OWN_PREFIXES.iter().any(|prefix| key.starts_with(prefix))
+                && key != "pipeline.max-parallelism" => {}
+            _ => self.engine.set(key, value)?,
+        }
+        self.set.insert(key.to_owned(), value.to_owned());
+        Ok(())
+    }
+
+    pub(super) fn reset(&mut self, key: Option<&str>) {
+        let before = std::mem::take(&mut self.set);
+        self.engine = self.initial.clone();
+        if before.contains_key("execution.runtime-mode")
+            && key.is_none_or(|key| key == "execution.runtime-mode")
+        {
+            self.batch = false;
+        }
+        for (other, value) in before {
+            if key.is_some_and(|key| key != other) {
+                // It was possible before, so it is now.
+                let _ = self.set(&other, &value);
+            }
+        }
+    }
+
+    pub(super) fn is(&self, key: &str, wanted: &str) -> bool {
+        self.set.get(key).is_some_and(|value| value.eq_ignore_ascii_case(wanted))
+    }
+
+    pub(super) fn all(&self) -> Vec<(String, String)> {
+        self.set.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+
+    pub(super) fn job_name(&self) -> Option<&str> {
+        self.set.get("pipeline.name").map(String::as_str)
+    }
+
+    pub(super) fn zone(&self) -> SqlResult<TimeZone> {
+        match self.set.get("table.local-time-zone") {
+            Some(name) => zone(name),
+            None => Ok(TimeZone::system()),
+        }
+    }
+}
+
+fn zone(name: &str) -> SqlResult<TimeZone> {
+    if name.eq_ignore_ascii_case("default") {
+        return Ok(TimeZone::system());
+    }
+    let offset =
+        name.strip_prefix("GMT").or_else(|| name.strip_prefix("UTC")).filter(|offset| !offset.is_empty());
+    if let Some(offset) = offset {
+        let (sign, digits) = match offset.split_at(1) {
+            ("+", digits) => (1, digits),
+            ("-", digits) => (-1, digits),
+            _ => (0, ""),
+        };
+        let (hours, minutes) = digits.split_once(':').unwrap_or((digits, "0"));
+        if let (Ok(hours), Ok(minutes)) = (hours.parse::<i32>(), minutes.parse::<i32>())
+            && sign != 0
+            && let Ok(offset) = jiff::tz::Offset::from_seconds(sign * (hours * 3_600 + minutes * 60))
+        {
+            return Ok(TimeZone::fixed(offset));
+        }
+    }
+    TimeZone::get(name).map_err(|_| {
+        SqlError::new(format!("there is no time zone `{name}`"))
+            .hint("give a name such as Europe/Berlin, UTC or GMT+02:00")
+    })
+}

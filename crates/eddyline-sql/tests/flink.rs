@@ -1,0 +1,125 @@
+//! Queries with the results that Flink 2.3 gave for them, late rows and changelogs included.
+//!
+//! `flink/streaming` and `flink/batch` hold a query per file, a line `----`, and Flink's final rows as JSON arrays, in any
+//! order. The tables are those of `flink/tables.sql`.
+
+use eddyline_sql::{OutputFormat, Session, SqlMode};
+use serde_json::Value;
+use std::path::Path;
+
+/// A row so that equal rows are equal texts: floats rounded, objects as their values.
+fn normal(value: &Value) -> String {
+    match value {
+        Value::Number(number) if number.is_f64() => format!("{:.9e}", number.as_f64().unwrap_or(f64::NAN)),
+        Value::Array(items) => format!("[{}]", items.iter().map(normal).collect::<Vec<_>>().join(",")),
+        Value::Object(fields) => format!("[{}]", fields.values().map(normal).collect::<Vec<_>>().join(",")),
+        other => other.to_string(),
+    }
+}
+
+/// The values of a row in the order in which they stand, whatever their names.
+fn values_of(line: &str) -> String {
+    if line.starts_with('[') {
+        return normal(&serde_json::from_str(line).expect("a row"));
+    }
+    // serde_json orders the members of objects by name; the order of columns is that of the text.
+    let mut values = Vec::new();
+    let mut rest = line.trim_start_matches('{');
+    while !rest.is_empty() && rest != "}" {
+        let mut name = serde_json::Deserializer::from_str(rest).into_iter::<Value>();
+        name.next().expect("a name").expect("a name");
+        let after = rest[name.byte_offset()..].trim_start_matches(':');
+        let mut value = serde_json::Deserializer::from_str(after).into_iter::<Value>();
+        values.push(normal(&value.next().expect("a value").expect("a value")));
+        rest = after[value.byte_offset()..].trim_start_matches(',');
+    }
+    format!("[{}]", values.join(","))
+}
+
+fn run(query: &str, mode: SqlMode, parallelism: &str, sorted: bool) -> Result<Vec<String>, String> {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/flink/data");
+    let mut tables = include_str!("flink/tables.sql").replace("${DATA}", &data.display().to_string());
+    if sorted {
+        tables = tables.replace("/orders.csv", "/orders_sorted.csv");
+    }
+    let mut session = Session::new();
+    session.set_mode(mode);
+    session.set_option("parallelism.default", parallelism).expect("a parallelism");
+    session.set_option("table.local-time-zone", "UTC").expect("a time zone");
+    let mut out = Vec::new();
+    session
+        .run_script(&format!("{tables}{query}"), OutputFormat::Json, &mut out)
+        .map_err(|error| error.report())?;
+    let text = String::from_utf8(out).expect("UTF-8");
+    let mut rows: Vec<String> = text.lines().map(values_of).collect();
+    rows.sort();
+    Ok(rows)
+}
+
+/// Compares with what Flink gave. At two workers no row may be late, because whether one is depends on how far the other
+/// worker's watermark has come; there the table with late rows is replaced by its sorted twin, and one worker is the
+/// reference.
+fn check(folder: &str, mode: SqlMode, parallelism: &str, skipped: &[&str]) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/flink").join(folder);
+    let mut files: Vec<_> =
+        std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("a file").path()).collect();
+    files.sort();
+    let mut wrong = Vec::new();
+    for file in &files {
+        let name = file.file_stem().expect("a name").to_string_lossy().into_owned();
+        if skipped.contains(&name.as_str()) {
+            continue;
+        }
+        let text = std::fs::read_to_string(file).expect("a test");
+        let (query, rows) = text.split_once("\n----\n").expect("a query and rows");
+        let mut expected: Vec<String> = rows.lines().map(values_of).collect();
+        expected.sort();
+        let sorted = parallelism != "1" && query.contains("orders");
+        if sorted {
+            expected = match run(query, mode, "1", true) {
+                Ok(rows) => rows,
+                Err(error) => {
+                    wrong.push(format!("{name}, one worker: {error}"));
+                    continue;
+                }
+            };
+        }
+        match run(query, mode, parallelism, sorted) {
+            Ok(found) if found == expected => {}
+            Ok(found) => {
+                let missing: Vec<&String> =
+                    expected.iter().filter(|row| !found.contains(row)).take(3).collect();
+                let more: Vec<&String> = found.iter().filter(|row| !expected.contains(row)).take(3).collect();
+                wrong.push(format!(
+                    "{name}: missing {missing:?}, more {more:?} ({} of {})",
+                    found.len(),
+                    expected.len()
+                ));
+            }
+            Err(error) => wrong.push(format!("{name}: {error}")),
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {} differ:\n{}", wrong.len(), files.len(), wrong.join("\n"));
+}
+
+#[test]
+fn streaming_results_are_flinks() {
+    check("streaming", SqlMode::Streaming, "1", &[]);
+}
+
+#[test]
+fn batch_results_are_flinks() {
+    check("batch", SqlMode::Batch, "1", &[]);
+}
+
+/// What depends on the order in which rows come at one instance is left out.
+#[test]
+fn two_workers_give_the_same_results() {
+    check(
+        "streaming",
+        SqlMode::Streaming,
+        "2",
+        &["list_agg", "first_and_last_value", "list_agg_separator", "first_value", "nexmark_q9"],
+    );
+    check("batch", SqlMode::Batch, "2", &[]);
+}
