@@ -45,6 +45,9 @@ const LIBCLANG: Published = Published {
 };
 const LIBCLANG_REQUIREMENT: &str = "libclang==18.1.1";
 
+/// A registry that does not answer is asked again, so many times in all.
+const FETCH_TRIES: u32 = 3;
+
 /// What everything that checks and is checked is built with.
 const FEATURES: [&str; 2] = [
     "--features",
@@ -109,15 +112,22 @@ fn linked(folder: &Path) -> Variables {
 
 impl Published {
     /// The folder with the file in it; `fetch` puts the archive into a folder if need be.
-    fn place(&self, fetch: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+    fn place(&self, fetch: impl Fn(&Path) -> Result<()>) -> Result<PathBuf> {
         let folder = cargo::root().join("target").join(self.folder);
         if folder.join(self.name).is_file() {
             return Ok(folder);
         }
         let said = |error: std::io::Error| format!("{}: {error}", folder.display());
         std::fs::create_dir_all(&folder).map_err(said)?;
-        eprintln!("xtask: fetching {}", self.archive);
-        fetch(&folder)?;
+        let mut tries = 1;
+        loop {
+            eprintln!("xtask: fetching {}", self.archive);
+            match fetch(&folder) {
+                Err(reason) if tries < FETCH_TRIES => eprintln!("xtask: once more: {reason}"),
+                outcome => break outcome?,
+            }
+            tries += 1;
+        }
         let unpacked = folder.join("unpacked");
         let mut unzip = Command::new("unzip");
         unzip.args(["-o", "-q", "-j", self.archive, self.member, "-d"]).arg(&unpacked);

@@ -22,8 +22,7 @@ struct Report {
 /// Runs all steps and prints the summary, whose last line is the last thing that is printed.
 pub fn run(quick: bool) -> ExitCode {
     let mut report = Report { counts: Counts::default(), steps: Vec::new() };
-    report.step("tools", |_| install_tools());
-    report.step("rocksdb", |_| native::prepare());
+    report.step("tools", |_| install_tools().and_then(|()| native::prepare()));
     report.step("formatting", |_| process::run(&mut cargo_in_root(&["fmt", "--all", "--check"])));
     report.step("tidy", |_| tidy::run());
     report.step("licences", |_| licence::run());

@@ -1,7 +1,10 @@
 //! Fetching what lies in stores before it is used.
 
-use eddyline_core::Result;
-use eddyline_state::ManagedState;
+use eddyline_core::{Key, Result};
+use eddyline_state::{ManagedState, TimerTable};
+
+/// Timers for which state is fetched at a time, at most.
+const TIMERS_PER_FETCH: usize = 256;
 
 /// What was asked for.
 #[derive(Debug, Default)]
@@ -92,5 +95,59 @@ pub trait Fetching {
 impl<const N: usize> Fetching for [&mut dyn ManagedState; N] {
     fn each(&mut self, visit: &mut dyn FnMut(&mut dyn ManagedState)) {
         self.iter_mut().for_each(|state| visit(*state));
+    }
+}
+
+/// Whether the next timer may fire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// What its key has is in memory, or no timer is due.
+    Ready,
+    /// What its key has is on its way.
+    Waiting,
+}
+
+/// What is fetched for the timers that fire next.
+#[derive(Debug, Default)]
+pub struct DueTimers {
+    /// With sorted hashes.
+    fetch: Option<Fetch>,
+}
+
+impl DueTimers {
+    /// Whether something is on its way, or in memory for timers that have not fired.
+    pub fn is_fetching(&self) -> bool {
+        self.fetch.is_some()
+    }
+
+    /// Whether the next timer that is due at `up_to` may fire; fetches what it needs, and what those after it do.
+    ///
+    /// # Errors
+    /// If a store failed.
+    pub fn next<K: Key>(
+        &mut self,
+        timers: &mut TimerTable<K>,
+        up_to: i64,
+        states: &mut (impl Fetching + ?Sized),
+    ) -> Result<Due> {
+        let Some(most) = states.keys_per_fetch() else { return Ok(Due::Ready) };
+        let next = timers.next_due_hash(up_to);
+        let is_covered = |fetch: &Fetch| next.is_some_and(|hash| fetch.hashes.binary_search(&hash).is_ok());
+        if let Some(done) = self.fetch.take_if(|fetch| !is_covered(fetch)) {
+            states.release(&done);
+        }
+        if next.is_none() {
+            return Ok(Due::Ready);
+        }
+        if self.fetch.is_none() {
+            let mut hashes = timers.due_hashes(up_to, most.min(TIMERS_PER_FETCH));
+            hashes.sort_unstable();
+            hashes.dedup();
+            self.fetch = Some(states.fetch(hashes));
+        }
+        match &self.fetch {
+            Some(fetch) if !states.is_fetched(fetch)? => Ok(Due::Waiting),
+            _ => Ok(Due::Ready),
+        }
     }
 }

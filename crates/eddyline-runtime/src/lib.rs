@@ -59,7 +59,7 @@ mod watermarks;
 pub mod worker;
 
 pub use context::{InstanceInfo, OperatorContext};
-pub use fetch::{Fetch, Fetching};
+pub use fetch::{Due, DueTimers, Fetch, Fetching};
 pub use operator::{Operator, Progress, Source, SourceStatus, Stage, Stateful};
 pub use services::{BatchMode, Services};
 pub use shared::{Limits, MANAGED_MEMORY_PERCENT};

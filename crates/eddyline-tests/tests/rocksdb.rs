@@ -1,4 +1,5 @@
-//! State that is larger than memory, its files lost or damaged on the way, and restores from one backend into the other.
+//! State that is larger than memory, its files lost or damaged on the way, restores from one backend into the other, and
+//! scripts in SQL.
 #![allow(clippy::unwrap_used)] // a helper of a test fails as the test does
 
 use eddyline::{
@@ -6,6 +7,7 @@ use eddyline::{
     KeyedProcessFunction, ListState, Options, RestartStrategy, Result, ValueState, WatermarkStrategy,
 };
 use eddyline_catalogue::{CATALOGUE, Input};
+use eddyline_sql::{OutputFormat, Session};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -250,8 +252,63 @@ fn every_job_of_the_catalogue_gives_the_same_with_next_to_nothing_in_memory() {
             };
             let environment = Environment::with_options(options);
             let lines = (job.describe)(&environment, &input).collect();
-            environment.execute(job.name).unwrap();
+            environment.execute(job.name).unwrap_or_else(|error| panic!("{}: {error:?}", job.name));
             job.judge(&input, &lines.rows()).unwrap();
         }
     }
+}
+
+/// Aggregates that change, a join of them, the best of each group, sums of the past, a join by time, and sessions.
+const QUERIES: [&str; 6] = [
+    "SELECT c, COUNT(*) AS n FROM (SELECT k, COUNT(*) AS c, MAX(v) AS m FROM t GROUP BY k) GROUP BY c",
+    "SELECT a.k, a.s, b.n FROM (SELECT k, SUM(v) AS s FROM t GROUP BY k) AS a \
+     LEFT JOIN (SELECT k, COUNT(*) AS n FROM t WHERE v > 400 GROUP BY k) AS b ON a.k = b.k",
+    "SELECT k, v FROM (SELECT k, v, ROW_NUMBER() OVER (PARTITION BY k ORDER BY v DESC, ts) AS r FROM t) WHERE r <= 2",
+    "SELECT k, ts, SUM(v) OVER (PARTITION BY k ORDER BY ts ROWS BETWEEN 3 PRECEDING AND CURRENT ROW) AS s FROM t",
+    "SELECT a.k, a.v, b.v AS w FROM t AS a, t AS b WHERE a.k = b.k AND a.v < b.v \
+     AND a.ts BETWEEN b.ts - INTERVAL '200' SECOND AND b.ts",
+    "SELECT k, window_start, COUNT(*) AS n FROM \
+     TABLE(SESSION(TABLE t PARTITION BY k, DESCRIPTOR(ts), INTERVAL '300' SECOND)) GROUP BY k, window_start, window_end",
+];
+
+/// What the query shows, sorted.
+fn queried(backend: &str, directory: &Path, query: &str) -> Result<Vec<String>> {
+    let script = format!(
+        "SET 'state.backend.type' = '{backend}';
+         SET 'state.backend.rocksdb.localdir' = '{}';
+         SET 'state.backend.rocksdb.memory.resident' = '2 kb';
+         SET 'table.local-time-zone' = 'UTC';
+         CREATE TABLE t (k INT, v INT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND)
+             WITH ('connector' = 'filesystem', 'path' = '{}', 'format' = 'csv');
+         {query};",
+        directory.join("state").display(),
+        directory.join("t.csv").display(),
+    );
+    let mut shown = Vec::new();
+    Session::new().run_script(&script, OutputFormat::Json, &mut shown)?;
+    let mut rows: Vec<String> = String::from_utf8(shown).unwrap().lines().map(str::to_owned).collect();
+    rows.sort_unstable();
+    Ok(rows)
+}
+
+#[test]
+fn scripts_in_sql_give_the_same_rows_with_rocksdb() {
+    let directory = tempfile::tempdir().unwrap();
+    let line = |number: u64| {
+        let (key, value) = (number * number % 401, number * 104_729 % 997);
+        let (hour, minute, second) = (number / 3_600, number / 60 % 60, number % 60);
+        format!("{key},{value},2024-03-01 {hour:02}:{minute:02}:{second:02}\n")
+    };
+    std::fs::write(directory.path().join("t.csv"), (0..5_000).map(line).collect::<String>()).unwrap();
+    for query in QUERIES {
+        let expected = queried("hashmap", directory.path(), query).unwrap();
+        assert!(!expected.is_empty(), "{query}");
+        assert_eq!(queried("rocksdb", directory.path(), query).unwrap(), expected, "{query}");
+    }
+    // Where no database can be made, only one of the two goes on.
+    std::fs::remove_dir_all(directory.path().join("state")).unwrap();
+    std::fs::write(directory.path().join("state"), "in the way").unwrap();
+    assert!(queried("hashmap", directory.path(), QUERIES[0]).is_ok());
+    let refused = queried("rocksdb", directory.path(), QUERIES[0]).unwrap_err();
+    assert!(refused.to_string().contains("state"), "{refused}");
 }

@@ -2,6 +2,7 @@
 
 use super::accumulator::{Accumulator, Aggregator, results};
 use super::batches::{Incoming, Outgoing, flush, hash_of};
+use super::stored::{hashes_of, keyed_table};
 use crate::operators::{Settings, failed};
 use crate::plan::AggregateCall;
 use crate::row::{ColumnView, RowBytes, encode_row, kind, views_of};
@@ -10,6 +11,7 @@ use eddyline_core::{Batch, Data, EventTime, Result};
 use eddyline_runtime::{Operator, OperatorContext, Progress, Stateful};
 use eddyline_state::{KeyedTable, ManagedState, NamespacedTable};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// What is known of a group.
 #[derive(Debug, Clone, PartialEq, Data)]
@@ -134,9 +136,12 @@ impl Stateful for GroupAggregate {
 
 impl Operator for GroupAggregate {
     fn open(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
-        let info = context.info();
-        self.groups = KeyedTable::new("groups", info.key_groups, info.max_parallelism);
+        self.groups = keyed_table("groups", &self.spec.settings, context)?;
         Ok(())
+    }
+
+    fn key_hashes(&mut self, _input: usize, batch: &Batch, rows: Range<usize>) -> Result<Vec<u64>> {
+        hashes_of(batch, self.spec.updating, &self.spec.keys, rows)
     }
 
     fn on_batch(&mut self, _input: usize, batch: Batch, context: &mut OperatorContext<'_>) -> Result<()> {

@@ -2,6 +2,7 @@
 
 use super::aggregate::{encode_columns, ends_closed_by};
 use super::batches::{Incoming, Outgoing, flush, hash_of};
+use super::stored::{hashes_of, keyed_table};
 use super::{Settings, failed, wall_micros};
 use crate::expr::{Typed, evaluate_predicate};
 use crate::plan::JoinKind;
@@ -11,6 +12,7 @@ use eddyline_core::{Batch, Data, EventTime, Result};
 use eddyline_runtime::{Operator, OperatorContext, Progress, Stateful};
 use eddyline_state::{KeyedTable, ManagedState, NamespacedTable};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// The rows of one key on one side.
 #[derive(Debug, Clone, PartialEq, Default, Data)]
@@ -157,11 +159,6 @@ fn add(rows: &mut Rows, row: Vec<u8>, sign: i64) {
     }
 }
 
-fn tables(context: &OperatorContext<'_>) -> [KeyedTable<RowBytes, Rows>; 2] {
-    let info = context.info();
-    ["left", "right"].map(|name| KeyedTable::new(name, info.key_groups, info.max_parallelism))
-}
-
 /// A join of everything that ever came.
 pub(crate) struct StreamJoin {
     spec: JoinSpec,
@@ -261,8 +258,13 @@ impl Stateful for StreamJoin {
 
 impl Operator for StreamJoin {
     fn open(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
-        self.sides = tables(context);
+        let settings = &self.spec.settings;
+        self.sides = [keyed_table("left", settings, context)?, keyed_table("right", settings, context)?];
         Ok(())
+    }
+
+    fn key_hashes(&mut self, side: usize, batch: &Batch, rows: Range<usize>) -> Result<Vec<u64>> {
+        hashes_of(batch, self.spec.updating[side], &self.spec.keys[side], rows)
     }
 
     fn on_batch(&mut self, side: usize, batch: Batch, context: &mut OperatorContext<'_>) -> Result<()> {

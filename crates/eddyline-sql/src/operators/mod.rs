@@ -11,6 +11,7 @@ pub(crate) mod interval_join;
 pub(crate) mod join;
 pub(crate) mod limit;
 pub(crate) mod over;
+pub(crate) mod over_time;
 pub(crate) mod rank;
 pub(crate) mod scan;
 pub(crate) mod session;
@@ -18,6 +19,7 @@ pub(crate) mod set;
 pub(crate) mod sink;
 pub(crate) mod sort;
 pub(crate) mod stages;
+pub(crate) mod stored;
 pub(crate) mod window;
 
 use crate::expr::EvalContext;
