@@ -13,10 +13,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 
-const KEYS: u64 = 45_000;
+const KEYS: u64 = 40_000;
 const ROUNDS: u64 = 3;
+/// What is remembered of a record, bytes.
+const REMEMBERED: usize = 500;
 /// A third of what the state needs.
-const MEMORY_BYTES: usize = 12 << 20;
+const MEMORY_BYTES: usize = 24 << 20;
 
 /// Counts the records of each key, and keeps them all.
 #[derive(Default)]
@@ -41,7 +43,7 @@ impl KeyedProcessFunction<u64, u64, (u64, u64, usize)> for Remember {
         let count = self.count.as_ref().unwrap();
         count.update(count.get().unwrap_or(0) + 1);
         let seen = self.seen.as_ref().unwrap();
-        seen.add(format!("{number:0200}"));
+        seen.add(format!("{number:0REMEMBERED$}"));
         if number / KEYS == ROUNDS - 1 {
             let length = seen.with(|seen| seen.iter().map(String::len).sum());
             out.collect((*context.key(), count.get().unwrap_or(0), length));
@@ -110,7 +112,7 @@ fn sorted(mut rows: Vec<Row>) -> Vec<Row> {
 }
 
 fn expected() -> Vec<Row> {
-    (0..KEYS).map(|key| (key, ROUNDS, 200 * ROUNDS as usize)).collect()
+    (0..KEYS).map(|key| (key, ROUNDS, REMEMBERED * ROUNDS as usize)).collect()
 }
 
 /// Runs the job, lets `harm` do something to each worker's database when a third of the records is read, and expects
@@ -181,7 +183,7 @@ fn savepoints_go_from_one_backend_to_the_other_at_any_parallelism() {
         {
             let mut options = environment.options_mut();
             if backend == "hashmap" {
-                options.runtime.memory_bytes = 40 * MEMORY_BYTES;
+                options.runtime.memory_bytes = 20 * MEMORY_BYTES;
             }
             if let Some(path) = &restore {
                 options.set("execution.state-recovery.path", path).unwrap();

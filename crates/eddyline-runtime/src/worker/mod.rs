@@ -335,7 +335,8 @@ impl WorkerRun {
 
     /// State that outgrows the limit ends the job with a word on what filled it, before the kernel does it silently.
     fn check_memory(&self) {
-        let state = self.state_bytes() + self.backend_bytes();
+        let backend = self.backend_bytes();
+        let state = self.state_bytes() + backend;
         let waiting = self.shared.stash.bytes() + self.shared.kept.bytes();
         let flow = (self.shared.pool.bytes() + waiting).max(0) as usize;
         let limit = self.shared.limits.memory_bytes;
@@ -348,7 +349,11 @@ impl WorkerRun {
             format!("the largest state is {name} with {} MiB; ", bytes >> 20)
         });
         let error = Error::memory(format!("worker {} is over its memory of {} MiB", self.shared.worker, limit >> 20))
-            .with_detail(format!("{filled}{} MiB are records that wait", flow >> 20))
+            .with_detail(format!(
+                "{filled}{} MiB are records that wait, {} MiB are the state backend's",
+                flow >> 20,
+                backend >> 20,
+            ))
             .with_hint(if self.shared.services.get::<StateBackendService>().is_some() {
                 "raise taskmanager.memory.process.size, run more workers, or keep less in memory (fewer timers, shorter windows)"
             } else {

@@ -29,6 +29,8 @@ const FETCHED_SHARE: usize = 16;
 const SHORT_COUNT_MAX: usize = 254;
 /// Removals that the store is not told of yet, at most.
 const GONE_MAX: usize = 4096;
+/// One in so many bytes of a table's share is not for entries: each of them may be copied for a snapshot.
+const COPIED_SHARE: usize = 2;
 /// One in so many bytes of a table's share is for entries, whatever else is in memory.
 const ASIDE_SHARE: usize = 4;
 /// One in so many bytes of a table's share may tell which changed entries have left.
@@ -421,7 +423,8 @@ impl<K: Key, V: Data> KeyedTable<K, V> {
             let flat = size_of::<Entry<u32, K, V>>() + 1;
             let entry_bytes = flat * TABLE_PERCENT / 100 + heap;
             // What snapshots have copied and what is not written yet takes the place of entries.
-            let aside = self.bytes_beside_entries().min(share / ASIDE_SHARE * (ASIDE_SHARE - 1));
+            let aside_max = share / ASIDE_SHARE * (ASIDE_SHARE - 1);
+            let aside = self.bytes_beside_entries().max(share / COPIED_SHARE).min(aside_max);
             let Some(residency) = &mut self.residency else { return usize::MAX };
             residency.entries_max = ((share - aside) / entry_bytes).max(1);
             residency.share_bytes = share;

@@ -10,8 +10,8 @@ use eddyline_protocol::SegmentKind;
 use std::task::Waker;
 
 const ONE_GROUP: KeyGroupRange = KeyGroupRange { start: 0, end: 1 };
-/// For about 3,500 entries, and 1,500 hashes of entries that have left.
-const RESIDENT_BYTES: usize = 200_000;
+/// For about 3,500 entries, and 3,000 hashes of entries that have left.
+const RESIDENT_BYTES: usize = 400_000;
 const KEYS: u64 = 4_800;
 
 fn store() -> Box<dyn StateStore> {
