@@ -12,6 +12,8 @@ mod figures;
 mod latency_job;
 mod logs_job;
 mod logs_live;
+mod nexmark;
+mod nexmark_job;
 mod operator_jobs;
 mod plot;
 mod recovery_job;
@@ -73,6 +75,7 @@ fn run_case(name: &str, settings: &Settings) -> Result<()> {
         "checkpoints" => checkpoint_job::run(settings),
         "logs" => logs_job::run(settings),
         "logs-live" => logs_live::run(settings),
+        "nexmark" => nexmark_job::run(settings),
         "recovery" => recovery_job::run(settings),
         "state" => state_job::run(settings),
         "savepoint" => state_job::run_savepoint(settings),

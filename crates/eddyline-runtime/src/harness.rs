@@ -193,6 +193,7 @@ fn surroundings(config: &HarnessConfig, start: Tick) -> WorkerShared {
         limits,
         tick_micros: 10_000,
         on_event: false,
+        tick_per_batch: false,
         buffer_timeout_micros: 0,
         snapshot_entries_per_turn: 1024,
         restored: None,

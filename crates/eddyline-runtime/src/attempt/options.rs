@@ -79,6 +79,9 @@ pub struct JobOptions {
     /// Whether each record gets a tick of its own, so that watermarks fall exactly where a record-at-a-time
     /// processor has them.
     pub on_event: bool,
+    /// Whether each batch of a source gets a tick of its own. A source that cuts its batches where a watermark matters
+    /// thus has watermarks where they matter, at the cost of a tick per batch instead of one per record.
+    pub tick_per_batch: bool,
     /// Longest time a small part of a batch is held back.
     pub buffer_timeout: Duration,
     /// Most rows in a batch.
@@ -121,6 +124,7 @@ impl Default for JobOptions {
             memory_bytes: 1 << 30,
             tick_length: Duration::from_millis(10),
             on_event: false,
+            tick_per_batch: false,
             buffer_timeout: Duration::from_micros(200),
             batch_rows: 4096,
             snapshot_entries_per_turn: 8192,
@@ -227,8 +231,13 @@ impl JobOptions {
             clock: self.clock.clone(),
             services: self.services.clone(),
             limits,
-            tick_micros: if self.on_event { 0 } else { self.tick_length.as_micros() as u64 },
+            tick_micros: if self.on_event || self.tick_per_batch {
+                0
+            } else {
+                self.tick_length.as_micros() as u64
+            },
             on_event: self.on_event,
+            tick_per_batch: self.tick_per_batch,
             buffer_timeout_micros: self.buffer_timeout.as_micros() as u64,
             snapshot_entries_per_turn: self.snapshot_entries_per_turn,
             restored,

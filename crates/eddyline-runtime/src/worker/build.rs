@@ -158,7 +158,7 @@ pub(crate) fn make_shared(
         services: config.services.clone(),
         limits,
         managed_bytes: managed_share(limits.memory_bytes, holders),
-        strict_order: config.on_event,
+        strict_order: config.on_event || config.tick_per_batch,
         known_tick: Cell::new(start),
         cuts: RefCell::new(CutLog::default()),
         end_tick: Cell::new(None),

@@ -55,6 +55,8 @@ pub struct WorkerConfig {
     pub tick_micros: u64,
     /// Whether each record gets a tick of its own and every batch waits for the watermark before it.
     pub on_event: bool,
+    /// Whether each batch of a source gets a tick of its own and every batch waits for the watermark before it.
+    pub tick_per_batch: bool,
     /// Longest time a small part of a batch is held back, microseconds.
     pub buffer_timeout_micros: u64,
     /// Entries of state encoded per turn while a snapshot is written.

@@ -115,6 +115,7 @@ impl SimulatedAttempt {
                 ..Limits::from_memory(MEMORY_BYTES)
             },
             tick_micros: scenario.tick_micros,
+            tick_per_batch: false,
             on_event: scenario.on_event,
             buffer_timeout_micros: 2_000,
             snapshot_entries_per_turn: scenario.snapshot_entries,

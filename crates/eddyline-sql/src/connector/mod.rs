@@ -113,6 +113,11 @@ pub(crate) trait TableSink: Send + Sync {
 /// The connectors that there are.
 const CONNECTORS: &[&str] = &["filesystem", "datagen", "socket", "print", "blackhole"];
 
+/// Whether a table's rows are changes.
+pub(crate) fn is_changelog(table: &TableDef) -> bool {
+    source_of(table).is_ok_and(|source| source.is_changelog())
+}
+
 /// The source behind `table`, whose options are checked.
 pub(crate) fn source_of(table: &TableDef) -> SqlResult<Arc<dyn TableSource>> {
     match table.connector() {

@@ -55,6 +55,8 @@ pub(crate) struct Translator {
     settings: Settings,
     uids: Uids,
     pub(crate) all_bounded: bool,
+    /// Whether there are sessions.
+    sessions: bool,
 }
 
 enum Route {
@@ -63,19 +65,15 @@ enum Route {
     Keyed(Vec<usize>),
 }
 
-/// Whether a table's rows are changes.
-pub(crate) fn is_changelog(table: &TableDef) -> bool {
-    connector::source_of(table).is_ok_and(|source| source.is_changelog())
-}
-
 impl Translator {
     pub(crate) fn new(name: &str, max_parallelism: u32, settings: Settings) -> Self {
         let builder = JobBuilder::new(name, max_parallelism);
-        Translator { builder, settings, uids: Uids::default(), all_bounded: true }
+        Translator { builder, settings, uids: Uids::default(), all_bounded: true, sessions: false }
     }
 
     /// Adds `rel` and its way to `target`.
     pub(crate) fn add(&mut self, rel: &Rel, target: Target) -> SqlResult<()> {
+        self.sessions |= rel.has_sessions();
         let mut stream = self.stream(rel)?;
         let updating = stream.updating;
         match target {
@@ -166,7 +164,7 @@ impl Translator {
     }
 
     fn updating(&self, rel: &Rel) -> bool {
-        changelog_mode(rel, self.settings.batch, &is_changelog).is_updating()
+        changelog_mode(rel, self.settings.batch, &connector::is_changelog).is_updating()
     }
 
     fn stream(&mut self, rel: &Rel) -> SqlResult<Stream> {
@@ -189,6 +187,7 @@ impl Translator {
                     needed: needed.clone(),
                     stored,
                     watermark: watermark.clone(),
+                    touching: self.sessions,
                     settings,
                 };
                 Ok(self.source(rel, spec))
@@ -206,6 +205,7 @@ impl Translator {
                     computed,
                     watermark: None,
                     updating: false,
+                    touching: false,
                     settings,
                 };
                 Ok(self.source(rel, spec))

@@ -2,7 +2,7 @@
 
 use crate::expr::text_format::value_to_text;
 use crate::plan::{AggregateCall, AggregateFunction};
-use crate::row::{ColumnView, SortOrder, Value, encode_sort_key, encode_values};
+use crate::row::{ColumnView, SortOrder, Value, encode_sort_key};
 use crate::types::{SqlType, TypeKind};
 use eddyline_core::{Data, Reader};
 use std::collections::BTreeMap;
@@ -20,6 +20,10 @@ pub(crate) enum Accumulator {
     Moments(i64, f64, f64),
     /// The best value so far, by its sort key: for rows that are never taken back.
     Best(Option<(Vec<u8>, Vec<u8>)>),
+    /// The best whole number, date or time so far: for rows that are never taken back.
+    BestWhole(Option<i64>),
+    /// The best text so far: for rows that are never taken back.
+    BestText(Option<String>),
     /// All values by sort key, with their number.
     Ordered(BTreeMap<Vec<u8>, (Vec<u8>, i64)>),
     /// One encoded value.
@@ -42,6 +46,8 @@ pub(crate) enum Accumulator2 {
     Moments(i64, f64, f64),
     Bag(BTreeMap<Vec<u8>, i64>),
     List(Vec<Vec<u8>>),
+    BestWhole(Option<i64>),
+    BestText(Option<String>),
 }
 
 /// A call, prepared.
@@ -89,7 +95,8 @@ impl Aggregator {
         }
     }
 
-    fn create_plain(&self) -> Accumulator {
+    /// The state of the call over arguments that are known to be distinct, or need not be.
+    pub(crate) fn create_plain(&self) -> Accumulator {
         use AggregateFunction::*;
         match self.function {
             Count => Accumulator::Count(0),
@@ -100,7 +107,11 @@ impl Aggregator {
             },
             StddevPop | StddevSamp | VarPop | VarSamp => Accumulator::Moments(0, 0.0, 0.0),
             Min | Max if self.retracts => Accumulator::Ordered(BTreeMap::new()),
-            Min | Max => Accumulator::Best(None),
+            Min | Max => match self.first_kind() {
+                kind if kind.is_text() => Accumulator::BestText(None),
+                kind if kind.is_integer() || kind.is_temporal() => Accumulator::BestWhole(None),
+                _ => Accumulator::Best(None),
+            },
             FirstValue | LastValue if !self.retracts => Accumulator::One(None),
             Collect | ApproxCountDistinct => Accumulator::Bag(BTreeMap::new()),
             FirstValue | LastValue | ListAgg | ArrayAgg | SingleValue | JsonObjectAgg | JsonArrayAgg => {
@@ -117,6 +128,38 @@ impl Aggregator {
         bytes
     }
 
+    pub(crate) fn is_distinct(&self) -> bool {
+        self.distinct
+    }
+
+    pub(crate) fn args(&self) -> &[usize] {
+        &self.args
+    }
+
+    /// Whether rows count whose arguments are NULL.
+    pub(crate) fn takes_nulls(&self) -> bool {
+        use AggregateFunction::*;
+        match self.function {
+            ArrayAgg | SingleValue | JsonObjectAgg => true,
+            FirstValue | LastValue | JsonArrayAgg => !self.ignore_nulls,
+            _ => false,
+        }
+    }
+
+    /// Whether row `row` counts.
+    #[inline]
+    pub(crate) fn wants(&self, views: &[ColumnView<'_>], row: usize) -> bool {
+        if let Some(filter) = self.filter
+            && views[filter].bool(row) != Some(true)
+        {
+            return false;
+        }
+        if self.function == AggregateFunction::ListAgg {
+            return !self.args.first().is_some_and(|arg| views[*arg].is_null(row));
+        }
+        self.takes_nulls() || !self.args.iter().any(|arg| views[*arg].is_null(row))
+    }
+
     /// Takes row `row` in, or with `retracts` out.
     pub(crate) fn update(
         &self,
@@ -125,21 +168,7 @@ impl Aggregator {
         row: usize,
         retracts: bool,
     ) -> Result<(), String> {
-        if let Some(filter) = self.filter
-            && views[filter].bool(row) != Some(true)
-        {
-            return Ok(());
-        }
-        use AggregateFunction::*;
-        let is_null = self.args.iter().any(|arg| views[*arg].is_null(row));
-        let takes_nulls = match self.function {
-            ArrayAgg | SingleValue => true,
-            FirstValue | LastValue | JsonArrayAgg => !self.ignore_nulls,
-            JsonObjectAgg => true,
-            _ => false,
-        };
-        let first_is_null = self.args.first().is_some_and(|arg| views[*arg].is_null(row));
-        if if self.function == ListAgg { first_is_null } else { is_null && !takes_nulls } {
+        if !self.wants(views, row) {
             return Ok(());
         }
         let sign: i64 = if retracts { -1 } else { 1 };
@@ -163,7 +192,9 @@ impl Aggregator {
         self.update_plain(accumulator, views, row, sign)
     }
 
-    fn update_plain(
+    /// Takes in, or with a negative `sign` out, a row that counts and whose arguments are new.
+    #[inline]
+    pub(crate) fn update_plain(
         &self,
         accumulator: &mut Accumulator,
         views: &[ColumnView<'_>],
@@ -200,6 +231,33 @@ impl Aggregator {
                 let key = self.extreme_key(&view(0).value(row));
                 if best.as_ref().is_none_or(|(known, _)| key < *known) {
                     *best = Some((key, self.argument(views, row)));
+                }
+            }
+            Accumulator::BestWhole(best) => {
+                let value = view(0).int(row).unwrap_or(0);
+                let wants_max = self.function == AggregateFunction::Max;
+                *best = Some(match *best {
+                    Some(known) if wants_max => known.max(value),
+                    Some(known) => known.min(value),
+                    None => value,
+                });
+            }
+            Accumulator::BestText(best) => {
+                let value = view(0).text(row).unwrap_or_default();
+                let is_better = |known: &String| {
+                    if self.function == AggregateFunction::Max {
+                        value > known.as_str()
+                    } else {
+                        value < known.as_str()
+                    }
+                };
+                match best {
+                    Some(known) if !is_better(known) => {}
+                    Some(known) => {
+                        known.clear();
+                        known.push_str(value);
+                    }
+                    None => *best = Some(value.to_owned()),
                 }
             }
             Accumulator::Ordered(values) => {
@@ -313,6 +371,8 @@ impl Aggregator {
             Accumulator::Best(best) => {
                 best.as_ref().map_or(Value::Null, |(_, bytes)| self.decode_first(bytes))
             }
+            Accumulator::BestWhole(best) => best.map_or(Value::Null, Value::Int),
+            Accumulator::BestText(best) => best.clone().map_or(Value::Null, Value::Text),
             Accumulator::Ordered(values) => {
                 values.first_key_value().map_or(Value::Null, |(_, (bytes, _))| self.decode_first(bytes))
             }
@@ -452,6 +512,8 @@ fn inner_of(accumulator: Accumulator) -> Accumulator2 {
         Accumulator::List(list) => Accumulator2::List(list),
         Accumulator::Count(count) => Accumulator2::Count(count),
         Accumulator::One(one) => Accumulator2::List(one.into_iter().collect()),
+        Accumulator::BestWhole(best) => Accumulator2::BestWhole(best),
+        Accumulator::BestText(best) => Accumulator2::BestText(best),
         Accumulator::Best(_) | Accumulator::Ordered(_) | Accumulator::Distinct(..) => Accumulator2::Count(0),
     }
 }
@@ -463,14 +525,22 @@ fn outer_of(accumulator: Accumulator2) -> Accumulator {
         Accumulator2::Decimal(sum, count) => Accumulator::Decimal(sum, count),
         Accumulator2::Float(sum, count) => Accumulator::Float(sum, count),
         Accumulator2::Moments(count, sum, squares) => Accumulator::Moments(count, sum, squares),
+        Accumulator2::BestWhole(best) => Accumulator::BestWhole(best),
+        Accumulator2::BestText(best) => Accumulator::BestText(best),
         Accumulator2::Bag(bag) => Accumulator::Bag(bag),
         Accumulator2::List(list) => Accumulator::List(list),
     }
 }
 
-/// The encoded results of `aggregators`.
-pub(crate) fn results(aggregators: &[Aggregator], accumulators: &[Accumulator]) -> Vec<u8> {
-    let values: Vec<Value> =
-        aggregators.iter().zip(accumulators).map(|(call, state)| call.result(state)).collect();
-    encode_values(&values)
+/// Appends the encoded results of `aggregators`.
+pub(crate) fn encode_results(aggregators: &[Aggregator], accumulators: &[Accumulator], out: &mut Vec<u8>) {
+    for (call, state) in aggregators.iter().zip(accumulators) {
+        match state {
+            Accumulator::Count(count) => {
+                out.push(1);
+                out.extend_from_slice(&count.to_le_bytes());
+            }
+            state => call.result(state).encode(out),
+        }
+    }
 }

@@ -1,7 +1,9 @@
 //! Aggregation by key: without end, with results that change, and window by window, with results that do not.
 
-use super::accumulator::{Accumulator, Aggregator, results};
-use super::batches::{Incoming, Outgoing, flush, hash_of};
+use super::accumulator::{Accumulator, Aggregator, encode_results};
+use super::batches::{Incoming, Outgoing, flush};
+use super::distinct::{Distinct, DistinctSet};
+use super::keys::{BatchKeys, KeyRows};
 use super::stored::{hashes_of, keyed_table};
 use crate::operators::{Settings, failed};
 use crate::plan::AggregateCall;
@@ -10,23 +12,30 @@ use crate::types::SqlType;
 use eddyline_core::{Batch, Data, EventTime, Result};
 use eddyline_runtime::{Operator, OperatorContext, Progress, Stateful};
 use eddyline_state::{KeyedTable, ManagedState, NamespacedTable};
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// What is known of a group.
-#[derive(Debug, Clone, PartialEq, Data)]
+#[derive(Debug, Clone, Data)]
 pub(crate) struct Group {
     /// Rows taken in and not taken back.
     rows: i64,
     accumulators: Vec<Accumulator>,
+    /// What the DISTINCT calls have seen.
+    distinct: Vec<Distinct>,
 }
+
+/// Keys whose state is brought into the cache before it is used.
+const WARMED: usize = 64;
 
 /// How rows are grouped and aggregated.
 #[derive(Clone)]
 pub(crate) struct AggregateSpec {
     pub(crate) name: String,
     pub(crate) keys: Vec<usize>,
-    pub(crate) aggregators: Vec<Aggregator>,
+    aggregators: Vec<Aggregator>,
+    /// The calls over all rows, and those over distinct arguments.
+    plain: Vec<usize>,
+    sets: Vec<DistinctSet>,
     /// The types of keys and results.
     pub(crate) output: Vec<SqlType>,
     /// Whether rows come with kinds.
@@ -47,25 +56,64 @@ impl AggregateSpec {
             calls.iter().map(|call| Aggregator::new(call, input, updating)).collect();
         let mut output: Vec<SqlType> = keys.iter().map(|key| input[*key].clone()).collect();
         output.extend(calls.iter().map(|call| call.result.clone()));
-        AggregateSpec { name, keys: keys.to_vec(), aggregators, output, updating, settings }
+        let plain = (0..aggregators.len()).filter(|number| !aggregators[*number].is_distinct()).collect();
+        let sets = DistinctSet::all(&aggregators, input, updating);
+        AggregateSpec { name, keys: keys.to_vec(), aggregators, plain, sets, output, updating, settings }
     }
 
     fn create(&self) -> Group {
-        Group { rows: 0, accumulators: self.aggregators.iter().map(Aggregator::create).collect() }
+        Group {
+            rows: 0,
+            accumulators: self.aggregators.iter().map(Aggregator::create_plain).collect(),
+            distinct: self.sets.iter().map(DistinctSet::create).collect(),
+        }
     }
 
-    fn add(&self, group: &mut Group, views: &[ColumnView<'_>], row: usize, retracts: bool) -> Result<()> {
-        group.rows += if retracts { -1 } else { 1 };
-        for (aggregator, accumulator) in self.aggregators.iter().zip(&mut group.accumulators) {
-            aggregator
-                .update(accumulator, views, row, retracts)
-                .map_err(|error| failed(&self.name, error))?;
+    fn add(
+        &self,
+        group: &mut Group,
+        views: &[ColumnView<'_>],
+        row: usize,
+        retracts: bool,
+        scratch: &mut RowBytes,
+    ) -> Result<()> {
+        let sign = if retracts { -1 } else { 1 };
+        group.rows += sign;
+        let mut update = |number: usize| {
+            self.aggregators[number]
+                .update_plain(&mut group.accumulators[number], views, row, sign)
+                .map_err(|error| failed(&self.name, error))
+        };
+        for number in &self.plain {
+            if self.aggregators[*number].wants(views, row) {
+                update(*number)?;
+            }
+        }
+        for (set, distinct) in self.sets.iter().zip(&mut group.distinct) {
+            let wants = |(bit, number): (usize, &usize)| {
+                u64::from(self.aggregators[*number].wants(views, row)) << bit
+            };
+            let wanted = set.calls.iter().enumerate().map(wants).fold(0, std::ops::BitOr::bitor);
+            if wanted == 0 {
+                continue;
+            }
+            let mut changed = set.change(distinct, views, row, wanted, retracts, scratch);
+            while changed != 0 {
+                update(set.calls[changed.trailing_zeros() as usize])?;
+                changed &= changed - 1;
+            }
         }
         Ok(())
     }
 
+    fn encode_results(&self, group: &Group, out: &mut RowBytes) {
+        encode_results(&self.aggregators, &group.accumulators, out);
+    }
+
     fn results(&self, group: &Group) -> RowBytes {
-        results(&self.aggregators, &group.accumulators)
+        let mut bytes = RowBytes::new();
+        self.encode_results(group, &mut bytes);
+        bytes
     }
 
     fn key_views<'a>(&self, views: &'a [ColumnView<'a>]) -> Vec<&'a ColumnView<'a>> {
@@ -73,11 +121,13 @@ impl AggregateSpec {
     }
 }
 
-fn key_of(views: &[&ColumnView<'_>], row: usize, key: &mut RowBytes) {
-    key.clear();
-    for view in views {
-        view.encode(row, key);
-    }
+/// Buffers that are used again for each key.
+#[derive(Default)]
+struct Scratch {
+    key: RowBytes,
+    before: RowBytes,
+    after: RowBytes,
+    argument: RowBytes,
 }
 
 /// Aggregation without windows.
@@ -85,6 +135,8 @@ pub(crate) struct GroupAggregate {
     spec: AggregateSpec,
     groups: KeyedTable<RowBytes, Group>,
     out: Outgoing,
+    keys: BatchKeys,
+    scratch: Scratch,
 }
 
 impl GroupAggregate {
@@ -94,37 +146,53 @@ impl GroupAggregate {
             spec,
             groups: KeyedTable::new("groups", eddyline_core::KeyGroupRange { start: 0, end: 1 }, 1),
             out,
+            keys: BatchKeys::default(),
+            scratch: Scratch::default(),
         }
     }
 
-    /// Gives the changes of the groups in `touched`, which had those results before.
-    fn give_changes(
-        &mut self,
-        touched: &mut BTreeMap<RowBytes, Option<RowBytes>>,
-        order: &mut Vec<RowBytes>,
-    ) -> Result<()> {
-        for key in order.drain(..) {
-            let Some(before) = touched.remove(&key) else { continue };
-            let hash = hash_of(&key);
-            let after = match self.groups.get(hash, &key) {
-                Some(group) if group.rows > 0 => Some(self.spec.results(group)),
-                Some(_) => {
-                    self.groups.remove(hash, &key);
-                    None
-                }
-                None => None,
-            };
-            match (before, after) {
-                (None, Some(after)) => self.out.push(kind::INSERT, &[&key, &after])?,
-                (Some(before), None) => self.out.push(kind::DELETE, &[&key, &before])?,
-                (Some(before), Some(after)) if before != after => {
-                    self.out.push(kind::UPDATE_BEFORE, &[&key, &before])?;
-                    self.out.push(kind::UPDATE_AFTER, &[&key, &after])?;
-                }
-                _ => {}
-            }
+    /// Takes the rows of one key in and gives the change of its results.
+    fn take_in(&mut self, key: &KeyRows, views: &[ColumnView<'_>], input: &Incoming) -> Result<()> {
+        let GroupAggregate { spec, groups, out, keys, scratch } = self;
+        scratch.key.clear();
+        scratch.key.extend_from_slice(keys.bytes(key));
+        scratch.before.clear();
+        scratch.after.clear();
+        let mut rows = keys.rows(key).peekable();
+        if input.kinds().is_some() && !groups.contains(key.hash, &scratch.key) {
+            // What is taken back was never there: Flink ignores it, too.
+            while rows.next_if(|row| input.is_retraction(*row)).is_some() {}
         }
-        Ok(())
+        if rows.peek().is_none() {
+            return Ok(());
+        }
+        let group = groups.entry_or_insert_with(key.hash, &scratch.key, || spec.create());
+        let gives = !spec.settings.batch;
+        let was = gives && group.rows > 0;
+        if was {
+            spec.encode_results(group, &mut scratch.before);
+        }
+        for row in rows {
+            spec.add(group, views, row, input.is_retraction(row), &mut scratch.argument)?;
+        }
+        if !gives {
+            return Ok(());
+        }
+        let is = group.rows > 0;
+        if is {
+            spec.encode_results(group, &mut scratch.after);
+        } else {
+            groups.remove(key.hash, &scratch.key);
+        }
+        match (was, is) {
+            (false, true) => out.push(kind::INSERT, &[&scratch.key, &scratch.after]),
+            (true, false) => out.push(kind::DELETE, &[&scratch.key, &scratch.before]),
+            (true, true) if scratch.before != scratch.after => {
+                out.push(kind::UPDATE_BEFORE, &[&scratch.key, &scratch.before])?;
+                out.push(kind::UPDATE_AFTER, &[&scratch.key, &scratch.after])
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -147,40 +215,23 @@ impl Operator for GroupAggregate {
     fn on_batch(&mut self, _input: usize, batch: Batch, context: &mut OperatorContext<'_>) -> Result<()> {
         let input = Incoming::new(&batch, self.spec.updating)?;
         let views = views_of(input.rows.columns());
-        let keys = self.spec.key_views(&views);
-        let mut key = RowBytes::new();
-        let mut touched: BTreeMap<RowBytes, Option<RowBytes>> = BTreeMap::new();
-        let mut order: Vec<RowBytes> = Vec::new();
-        let batch_mode = self.spec.settings.batch;
+        let key_views = self.spec.key_views(&views);
+        let alone = !self.spec.settings.nets && !self.spec.settings.batch;
+        self.keys.begin(input.len());
         for row in 0..input.len() {
-            key_of(&keys, row, &mut key);
-            let hash = hash_of(&key);
-            let spec = &self.spec;
-            if !batch_mode && !touched.contains_key(&key) {
-                let before = self
-                    .groups
-                    .get(hash, &key)
-                    .filter(|group| group.rows > 0)
-                    .map(|group| spec.results(group));
-                touched.insert(key.clone(), before);
-                order.push(key.clone());
-            }
-            let retracts = input.is_retraction(row);
-            if retracts && !self.groups.contains(hash, &key) {
-                // What is taken back was never there: Flink ignores it, too.
-                continue;
-            }
-            let group = self.groups.entry_or_insert_with(hash, &key, || spec.create());
-            spec.add(group, &views, row, retracts)?;
-            if !self.spec.settings.nets && !batch_mode {
-                self.give_changes(&mut touched, &mut order)?;
-            }
+            self.keys.add(0, &key_views, row, alone);
         }
-        if !batch_mode {
-            self.give_changes(&mut touched, &mut order)?;
-            flush(&mut self.out, true, input.created_micros, context)?;
+        let warms = self.groups.outgrows_cache();
+        for number in 0..self.keys.keys().len() {
+            if warms && number % WARMED == 0 {
+                let next = self.keys.keys()[number..].iter().take(WARMED);
+                let hashes: Vec<u64> = next.map(|key| key.hash).collect();
+                self.groups.warm(&hashes);
+            }
+            let key = self.keys.keys()[number];
+            self.take_in(&key, &views, &input)?;
         }
-        Ok(())
+        flush(&mut self.out, true, input.created_micros, context)
     }
 
     fn on_end(&mut self, context: &mut OperatorContext<'_>) -> Result<Progress> {
@@ -213,13 +264,16 @@ pub(crate) struct WindowAggregate {
     groups: NamespacedTable<RowBytes, Group>,
     out: Outgoing,
     watermark: EventTime,
+    keys: BatchKeys,
+    scratch: Scratch,
 }
 
 impl WindowAggregate {
     pub(crate) fn new(spec: AggregateSpec, end: usize, processing_time: bool) -> Self {
         let out = Outgoing::new(&spec.output, false);
         let groups = NamespacedTable::new("windows", eddyline_core::KeyGroupRange { start: 0, end: 1 }, 1);
-        WindowAggregate { spec, end, processing_time, groups, out, watermark: EventTime::MIN }
+        let (keys, scratch) = (BatchKeys::default(), Scratch::default());
+        WindowAggregate { spec, end, processing_time, groups, out, watermark: EventTime::MIN, keys, scratch }
     }
 
     /// Gives the results of all windows that end at `until` or before.
@@ -269,14 +323,14 @@ impl Operator for WindowAggregate {
     fn on_batch(&mut self, _input: usize, batch: Batch, context: &mut OperatorContext<'_>) -> Result<()> {
         let input = Incoming::new(&batch, self.spec.updating)?;
         let views = views_of(input.rows.columns());
-        let keys = self.spec.key_views(&views);
-        let mut key = RowBytes::new();
+        let key_views = self.spec.key_views(&views);
         let mut late = 0;
         let closed = if self.processing_time || self.spec.settings.batch {
             EventTime::MIN
         } else {
             ends_closed_by(context.watermark())
         };
+        self.keys.begin(input.len());
         for row in 0..input.len() {
             let Some(end) = views[self.end].int(row) else { continue };
             let end = end.div_euclid(1_000);
@@ -284,12 +338,18 @@ impl Operator for WindowAggregate {
                 late += 1;
                 continue;
             }
-            key_of(&keys, row, &mut key);
-            let spec = &self.spec;
-            let group = self.groups.entry(end, hash_of(&key), &key, || spec.create());
-            spec.add(group, &views, row, input.is_retraction(row))?;
+            self.keys.add(end, &key_views, row, false);
             if self.processing_time {
                 context.wake_at(end);
+            }
+        }
+        let WindowAggregate { spec, groups, keys, scratch, .. } = self;
+        for key in keys.keys() {
+            scratch.key.clear();
+            scratch.key.extend_from_slice(keys.bytes(key));
+            let group = groups.entry(key.namespace, key.hash, &scratch.key, || spec.create());
+            for row in keys.rows(key) {
+                spec.add(group, &views, row, input.is_retraction(row), &mut scratch.argument)?;
             }
         }
         if late > 0 {

@@ -6,9 +6,11 @@
 pub(crate) mod accumulator;
 pub(crate) mod aggregate;
 pub(crate) mod batches;
+pub(crate) mod distinct;
 pub(crate) mod exchange;
 pub(crate) mod interval_join;
 pub(crate) mod join;
+pub(crate) mod keys;
 pub(crate) mod limit;
 pub(crate) mod over;
 pub(crate) mod over_time;

@@ -44,6 +44,9 @@ pub(crate) struct ScanSpec {
     /// The rowtime column, and the watermark after a row, over all columns.
     pub(crate) watermark: Option<(usize, Typed)>,
     pub(crate) updating: bool,
+    /// Whether it matters that a row comes after the watermark one millisecond before it: for sessions, which it would
+    /// touch otherwise.
+    pub(crate) touching: bool,
     pub(crate) settings: Settings,
 }
 
@@ -168,9 +171,9 @@ impl ScanOperator {
         let mut count = total;
         if !pending.marks.is_empty() {
             let mut watermark = self.watermark;
+            let margin = EventTime::from(self.spec.touching);
             for row in 0..total {
-                // The watermark excludes its own millisecond, as Flink's generators have it.
-                let late = pending.times[row].is_some_and(|time| time <= watermark);
+                let late = pending.times[row].is_some_and(|time| time <= watermark.saturating_add(margin));
                 if late && row > 0 && watermark > self.watermark {
                     count = row;
                     break;

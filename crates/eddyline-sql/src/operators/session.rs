@@ -158,9 +158,19 @@ impl Operator for SessionAssign {
                 continue;
             }
             let sessions = self.sessions.entry_or_insert_with(hash, &key, Vec::new);
-            let mut rows = Vec::new();
             let (first, last) = (start, end);
-            for session in sessions.extract_if(.., |session| session.start <= last && first <= session.end) {
+            let touched = |session: &Session| session.start <= last && first <= session.end;
+            let mut rows = match sessions.iter().position(&touched) {
+                // Mostly there is one at most: its rows stay where they are.
+                Some(place) => {
+                    let session = sessions.remove(place);
+                    self.timers.delete(session.end, hash, &key, 0);
+                    (start, end) = (start.min(session.start), end.max(session.end));
+                    session.rows
+                }
+                None => Vec::new(),
+            };
+            for session in sessions.extract_if(.., |session| touched(session)) {
                 self.timers.delete(session.end, hash, &key, 0);
                 start = start.min(session.start);
                 end = end.max(session.end);

@@ -307,6 +307,12 @@ impl Rel {
         Rel::new(Op::Join { left: self, right, kind, condition }, columns)
     }
 
+    /// Whether rows are assigned to sessions somewhere.
+    pub(crate) fn has_sessions(&self) -> bool {
+        matches!(&*self.op, Op::Window { kind: WindowKind::Session { .. }, .. })
+            || self.inputs().into_iter().any(Rel::has_sessions)
+    }
+
     pub(crate) fn inputs(&self) -> Vec<&Rel> {
         match &*self.op {
             Op::Scan { .. } | Op::Values { .. } => Vec::new(),

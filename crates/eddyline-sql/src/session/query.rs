@@ -59,8 +59,8 @@ impl Session {
         let mut engine = self.options.engine.clone();
         let batch = self.options.batch;
         if !batch {
-            // A watermark between rows falls exactly where a processor of single rows has it.
-            engine.runtime.on_event = true;
+            // Scans cut their batches where a watermark between two rows makes a difference.
+            engine.runtime.tick_per_batch = true;
         }
         let mut runtime = engine.job_options()?;
         if batch {

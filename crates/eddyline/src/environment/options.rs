@@ -311,7 +311,7 @@ impl Options {
         if let Some(attempts) = &mut runtime.attempts {
             attempts.processes = processes;
         }
-        if runtime.on_event {
+        if runtime.on_event || runtime.tick_per_batch {
             runtime.tick_length = Duration::ZERO;
         }
         let interval = runtime.checkpoints.interval_ms.or(CheckpointConfig::default().interval_ms);
