@@ -3,7 +3,7 @@
 //! There is ONE profile for tests, kills and simulation: `dev`, which the root `Cargo.toml` optimises, so that no
 //! dependency is compiled twice. Figures come from `release`; the demo from `demo`, which builds soonest.
 
-use crate::{Result, process};
+use crate::{Result, native, process};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -27,7 +27,7 @@ pub const BENCH_PACKAGE: &str = "eddyline-bench";
 pub fn command<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(cargo);
-    command.args(arguments);
+    command.args(arguments).envs(native::variables());
     command
 }
 

@@ -7,6 +7,7 @@
 mod cargo;
 mod demo;
 mod licence;
+mod native;
 mod process;
 mod services;
 mod smoke;
@@ -93,10 +94,7 @@ fn main() -> ExitCode {
             process::replace_by_package(cargo::PROFILE, cargo::SIMULATION_PACKAGE, &[], all)
         }
         Command::Services { command } => services::run(command),
-        Command::Bench { name, arguments } => {
-            let all = name.into_iter().chain(arguments).collect();
-            process::replace_by_package(cargo::MEASURED_PROFILE, cargo::BENCH_PACKAGE, &[], all)
-        }
+        Command::Bench { name, arguments } => bench(name, arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -105,4 +103,18 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Runs one benchmark, or all that can be built.
+fn bench(name: Option<OsString>, arguments: Vec<OsString>) -> Result<()> {
+    let mut features: &[&str] = &[];
+    if name.as_ref().is_none_or(|name| name == "rocksdb" || name == "state") {
+        match native::prepare() {
+            Ok(()) => features = &["--features", "rocksdb"],
+            Err(message) if name.as_ref().is_some_and(|name| name == "rocksdb") => return Err(message),
+            Err(message) => eprintln!("xtask: benchmarks go without RocksDB: {message}"),
+        }
+    }
+    let all = name.into_iter().chain(arguments).collect();
+    process::replace_by_package(cargo::MEASURED_PROFILE, cargo::BENCH_PACKAGE, features, all)
 }

@@ -1,6 +1,6 @@
 //! Starting other programs: quietly, counted, or in place of this one.
 
-use crate::{Result, cargo, summary::Counts};
+use crate::{Result, cargo, native, summary::Counts};
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, ExitStatus, Stdio};
@@ -48,7 +48,7 @@ pub fn replace_by_package(
     eprintln!("xtask: building {package} (a first build takes minutes, later ones seconds)");
     let binary = cargo::build_package(profile, package, features)?;
     eprintln!("xtask: running {}", binary.file_name().unwrap_or_default().to_string_lossy());
-    replace(Command::new(binary).args(arguments))
+    replace(Command::new(binary).args(arguments).envs(native::variables()))
 }
 
 #[cfg(unix)]

@@ -3,7 +3,7 @@
 //! The log is generated from a fixed seed; what the summary has to say is counted on the way by the most naive
 //! means there are.
 
-use crate::{Result, cargo, process};
+use crate::{Result, cargo, native, process};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -28,7 +28,8 @@ pub fn run(binary: &Path) -> Result<()> {
     std::fs::write(&log, text).map_err(fail)?;
 
     let mut command = Command::new(binary);
-    command.args(["logs", "--once", "--json"]).arg(&log).current_dir(&folder).stdin(Stdio::null());
+    command.args(["logs", "--once", "--json"]).arg(&log).current_dir(&folder);
+    command.stdin(Stdio::null()).envs(native::variables());
     let output = process::output(&mut command)?;
     let last = output.lines().last().unwrap_or_default();
     let summary: Value = serde_json::from_str(last).map_err(|error| {

@@ -6,7 +6,7 @@
 
 use crate::services::Service;
 use crate::summary::Counts;
-use crate::{Result, cargo, licence, process, smoke, tidy};
+use crate::{Result, cargo, licence, native, process, smoke, tidy};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
@@ -22,27 +22,25 @@ struct Report {
 /// Runs all steps and prints the summary, whose last line is the last thing that is printed.
 pub fn run(quick: bool) -> ExitCode {
     let mut report = Report { counts: Counts::default(), steps: Vec::new() };
-    report.step("tools", |_| install_tools());
+    report.step("tools", |_| install_tools().and_then(|()| native::prepare()));
     report.step("formatting", |_| process::run(&mut cargo_in_root(&["fmt", "--all", "--check"])));
     report.step("tidy", |_| tidy::run());
     report.step("licences", |_| licence::run());
     report.step("lints", |_| {
-        let arguments =
-            ["clippy", "--workspace", "--all-targets", "--profile", cargo::PROFILE, "--", "-D", "warnings"];
-        process::run(&mut cargo_in_root(&arguments))
+        let mut command = cargo_in_root(&["clippy", "--workspace", "--all-targets"]);
+        command.args(native::features());
+        process::run(command.args(["--profile", cargo::PROFILE, "--", "-D", "warnings"]))
     });
     report.step("documentation", |_| {
         // Libraries only: the binary shares its name, and so its page, with the library it shows.
         let mut command =
             cargo_in_root(&["doc", "--workspace", "--no-deps", "--lib", "--profile", cargo::PROFILE]);
-        process::run(command.env("RUSTDOCFLAGS", "-D warnings"))
+        process::run(command.args(native::features()).env("RUSTDOCFLAGS", "-D warnings"))
     });
-    report.step("tests", |counts| {
-        process::run_counted(&mut cargo_test(&["--workspace", "--no-fail-fast"]), counts)
-    });
+    report.step("tests", |counts| process::run_counted(&mut cargo_test(&["--no-fail-fast"]), counts));
     if !quick {
         report.step("kills", |counts| {
-            let arguments = ["--workspace", "--test", "kill*", "--", "--include-ignored", "--test-threads=1"];
+            let arguments = ["--test", "kill*", "--", "--include-ignored", "--test-threads=1"];
             process::run_counted(&mut cargo_test(&arguments), counts)
         });
     }
@@ -56,7 +54,7 @@ pub fn run(quick: bool) -> ExitCode {
 /// Starts real servers, runs the tests in targets named `service…` against them, and stops the servers again.
 fn services(counts: &mut Counts) -> Result<()> {
     let all = [Service::S3, Service::Hdfs];
-    let mut arguments = cargo_test(&["--workspace", "--test", "service*"]);
+    let mut arguments = cargo_test(&["--test", "service*"]);
     arguments.args(["--", "--include-ignored", "--test-threads=1"]);
     let up = all.into_iter().try_for_each(|service| {
         eprintln!("xtask: {}", service.up()?);
@@ -73,7 +71,7 @@ fn services(counts: &mut Counts) -> Result<()> {
 fn whole_programs(report: &mut Report, seeds: u64) {
     let mut binaries = std::collections::BTreeMap::new();
     report.step("binaries", |_| {
-        binaries = cargo::build(&["--workspace", "--bins", "--tests"])?;
+        binaries = cargo::build(&[&["--workspace", "--bins", "--tests"], native::features()].concat())?;
         Ok(())
     });
     let find = |package: &str| {
@@ -81,6 +79,7 @@ fn whole_programs(report: &mut Report, seeds: u64) {
     };
     report.step("simulation", |_| {
         let mut command = Command::new(find(cargo::SIMULATION_PACKAGE)?);
+        command.envs(native::variables());
         process::run(command.args(cargo::simulation_arguments(seeds, 1)).current_dir(cargo::root()))
     });
     report.step("demo", |_| smoke::run(find(cargo::CLI_PACKAGE)?));
@@ -142,8 +141,9 @@ fn cargo_in_root(arguments: &[&str]) -> Command {
     command
 }
 
+/// Tests of the whole workspace.
 fn cargo_test(arguments: &[&str]) -> Command {
-    let mut command = cargo_in_root(&["test", "--profile", cargo::PROFILE]);
-    command.args(arguments);
+    let mut command = cargo_in_root(&["test", "--profile", cargo::PROFILE, "--workspace"]);
+    command.args(native::features()).args(arguments);
     command
 }

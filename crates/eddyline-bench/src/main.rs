@@ -18,6 +18,8 @@ mod operator_jobs;
 mod plot;
 mod recovery_job;
 mod report;
+#[cfg(feature = "rocksdb")]
+mod rocksdb_job;
 mod source;
 mod state_job;
 mod usage;
@@ -44,8 +46,8 @@ const PLOTTED: &[&str] = &["ns", "×", "ms", "%"];
 #[derive(Parser)]
 #[command(name = "eddyline-bench")]
 struct Arguments {
-    /// Which benchmarks: window, keys, sliding, operators, batch, latency, checkpoints, logs, recovery, state; all of
-    /// them if none is named.
+    /// Which benchmarks: window, keys, sliding, operators, batch, latency, checkpoints, logs, nexmark, recovery, state, and
+    /// rocksdb if it is built in; all of them if none is named.
     names: Vec<String>,
     /// Small inputs: whether everything works, not how fast.
     #[arg(long)]
@@ -77,6 +79,8 @@ fn run_case(name: &str, settings: &Settings) -> Result<()> {
         "recovery" => recovery_job::run(settings),
         "state" => state_job::run(settings),
         "savepoint" => state_job::run_savepoint(settings),
+        #[cfg(feature = "rocksdb")]
+        "rocksdb" => rocksdb_job::run(settings),
         other => Err(Error::config(format!("there is no measurement `{other}`"))),
     }
 }

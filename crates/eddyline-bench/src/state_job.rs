@@ -2,7 +2,8 @@
 //! it has changed, and what a savepoint costs the job while it is taken.
 //!
 //! The source gives as many records as it is let: first every key once, then keys at random. So the program around the
-//! job decides what is to change between two checkpoints.
+//! job decides what is to change between two checkpoints. State is in memory, or, with `backend=rocksdb`, in RocksDB with
+//! `memory_mb` of memory.
 
 use crate::bid::mixed;
 use crate::figures::{self, Settings};
@@ -11,8 +12,9 @@ use eddyline_core::{Batch, Data, Error, Record, Result};
 use eddyline_protocol::{CheckpointConfig, StopMode};
 use eddyline_runtime::attempt::{self, JobHandle, JobOptions, JobState};
 use eddyline_runtime::graph::{Job, JobBuilder, NodeSpec, Partitioning};
-use eddyline_runtime::{Operator, OperatorContext, Source, SourceStatus, Stateful};
+use eddyline_runtime::{Operator, OperatorContext, Services, Source, SourceStatus, Stateful};
 use eddyline_state::{KeyedTable, ManagedState};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -77,9 +79,12 @@ impl Stateful for Update {
 
 impl Operator for Update {
     fn open(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
-        let info = context.info();
-        self.table = Some(KeyedTable::new("values", info.key_groups, info.max_parallelism));
+        self.table = Some(context.states().keyed_table("values")?);
         Ok(())
+    }
+
+    fn key_hashes(&mut self, _: usize, batch: &Batch, rows: Range<usize>) -> Result<Vec<u64>> {
+        Ok(batch.rows::<u64>()?[rows].iter().map(|record| record.value.stable_hash()).collect())
     }
 
     fn on_batch(&mut self, _: usize, mut batch: Batch, _: &mut OperatorContext<'_>) -> Result<()> {
@@ -103,6 +108,47 @@ fn job(allowance: &Allowance) -> Result<Job> {
     builder.build()
 }
 
+/// Where state is kept, and how much memory a worker has.
+struct Backend {
+    is_rocksdb: bool,
+    memory_bytes: usize,
+}
+
+impl Backend {
+    fn read(settings: &Settings) -> Result<Self> {
+        let is_rocksdb = match settings.word("backend") {
+            "" | "hashmap" => false,
+            "rocksdb" => true,
+            other => return Err(Error::config(format!("there is no backend `{other}`"))),
+        };
+        let memory_bytes = (settings.number("memory_mb", 16 << 10)? as usize) << 20;
+        Ok(Backend { is_rocksdb, memory_bytes })
+    }
+
+    #[cfg(feature = "rocksdb")]
+    fn services(&self, folder: &Path) -> Result<Services> {
+        use eddyline_runtime::StateBackendService;
+        use eddyline_state_rocksdb::{RocksDb, RocksDbOptions};
+
+        let mut services = Services::default();
+        if self.is_rocksdb {
+            let directory = folder.join("rocksdb");
+            let backend = RocksDb::new(RocksDbOptions { directory, ..RocksDbOptions::default() });
+            services.insert(Arc::new(StateBackendService(Arc::new(backend))));
+        }
+        Ok(services)
+    }
+
+    #[cfg(not(feature = "rocksdb"))]
+    fn services(&self, _folder: &Path) -> Result<Services> {
+        if self.is_rocksdb {
+            return Err(Error::config("this program was built without RocksDB")
+                .with_hint("build it with the feature `rocksdb` of the crate `eddyline-bench`"));
+        }
+        Ok(Services::default())
+    }
+}
+
 /// A job that runs, and how to let its source give records.
 struct Running {
     handle: JobHandle,
@@ -111,11 +157,12 @@ struct Running {
 }
 
 impl Running {
-    fn start(folder: &Path, keys: u64, fills: bool) -> Result<Self> {
+    fn start(backend: &Backend, folder: &Path, keys: u64, fills: bool) -> Result<Self> {
         let allowance = Allowance { records: Arc::new(AtomicU64::new(0)), keys, fills };
         let checkpoints = CheckpointConfig { interval_ms: None, ..CheckpointConfig::default() };
         let options = JobOptions {
-            memory_bytes: 16 << 30,
+            memory_bytes: backend.memory_bytes,
+            services: backend.services(folder)?,
             checkpoint_dir: Some(folder.join("checkpoints")),
             checkpoints,
             ..JobOptions::default()
@@ -174,14 +221,14 @@ fn written_by_newest(folder: &Path) -> Result<u64> {
 /// If a job fails.
 pub fn run(settings: &Settings) -> Result<()> {
     let keys = settings.number("megabytes", 100)? * 1_000_000 / ENTRY_BYTES;
-    let folder = folder(settings)?;
-    let first = Running::start(folder.path(), keys, true)?;
+    let (folder, backend) = (folder(settings)?, Backend::read(settings)?);
+    let first = Running::start(&backend, folder.path(), keys, true)?;
     first.process(keys);
     first.suspend()?;
     let whole = written_by_newest(folder.path())?;
     figures::print("whole_bytes", whole as f64);
     for percent in [0, 1, 10, 50] {
-        let again = Running::start(folder.path(), keys, false)?;
+        let again = Running::start(&backend, folder.path(), keys, false)?;
         if percent == 0 {
             figures::print("recovery_ms", again.came_up.as_secs_f64() * 1e3);
         }
@@ -201,8 +248,8 @@ pub fn run(settings: &Settings) -> Result<()> {
 pub fn run_savepoint(settings: &Settings) -> Result<()> {
     let keys = settings.number("megabytes", 1_000)? * 1_000_000 / ENTRY_BYTES;
     let seconds = Duration::from_secs(settings.number("seconds", 10)?);
-    let folder = folder(settings)?;
-    let running = Running::start(folder.path(), keys, true)?;
+    let (folder, backend) = (folder(settings)?, Backend::read(settings)?);
+    let running = Running::start(&backend, folder.path(), keys, true)?;
     running.process(keys);
     running.allowance.records.store(UNLIMITED, Ordering::Release);
     let kept = folder.path().join("kept").display().to_string();

@@ -120,6 +120,9 @@ impl CatalogueJob {
 mod tests {
     use super::*;
     use eddyline::Options;
+    use eddyline_runtime::StateBackendService;
+    use eddyline_state::store::MemoryBackend;
+    use std::sync::Arc;
 
     fn input(seed: u64) -> Input {
         Input { seed, splits: 3, records: 60, keys: 5, disorder_ms: 40, rows_per_poll: 7, pace_ms: 0 }
@@ -137,6 +140,24 @@ mod tests {
                 environment.execute(job.name).unwrap();
                 job.judge(&input, &lines.rows()).unwrap();
                 assert!(lines.len() > 10, "{}: a job of few lines proves nothing", job.name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_job_gives_the_same_with_a_store_for_nearly_all_of_its_state() {
+        for job in CATALOGUE {
+            for (parallelism, batch_rows) in [(1, 4096), (3, 2)] {
+                let mut options = Options::default();
+                options.parallelism = parallelism;
+                options.runtime.batch_rows = batch_rows;
+                let backend = StateBackendService(Arc::new(MemoryBackend::new(200)));
+                options.runtime.services.insert(Arc::new(backend));
+                let (environment, input) =
+                    (Environment::with_options(options), input(70 + batch_rows as u64));
+                let lines = (job.describe)(&environment, &input).collect();
+                environment.execute(job.name).unwrap();
+                job.judge(&input, &lines.rows()).unwrap();
             }
         }
     }

@@ -212,6 +212,23 @@ impl Batch {
         }
     }
 
+    /// The rows, if they are of type `T`; an empty batch has none.
+    ///
+    /// # Errors
+    /// If the batch carries something else: an error in the wiring of the graph.
+    pub fn rows<T: Data>(&self) -> Result<&[Record<T>]> {
+        match &self.body {
+            Body::Empty => Ok(&[]),
+            Body::Rows(rows) => rows
+                .as_any()
+                .downcast_ref::<Vec<Record<T>>>()
+                .map(Vec::as_slice)
+                .ok_or_else(|| wrong_type::<T>("rows of another type")),
+            #[cfg(feature = "arrow")]
+            Body::Arrow(_) => Err(wrong_type::<T>("no rows")),
+        }
+    }
+
     /// Takes the rows out; an empty batch gives no rows.
     ///
     /// # Errors

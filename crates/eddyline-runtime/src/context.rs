@@ -5,6 +5,7 @@ use crate::metrics::Metrics;
 use crate::migrations::Migrations;
 use crate::services::Services;
 use crate::shared::WorkerShared;
+use crate::state_factory::StateFactory;
 use eddyline_core::{Batch, Clock, Data, EventTime, KeyGroupRange, Record, Result, Tick};
 use std::cell::Cell;
 use std::rc::Rc;
@@ -129,6 +130,16 @@ impl OperatorContext<'_> {
     /// The memory of the worker that this instance is on, bytes: for all of its operators together.
     pub fn worker_memory_bytes(&self) -> usize {
         self.shared.limits.memory_bytes
+    }
+
+    /// Makes the tables of this instance, which are in memory or have a store, as the job says.
+    pub fn states(&self) -> StateFactory {
+        StateFactory {
+            info: self.info.clone(),
+            backend: self.service(),
+            worker_memory_bytes: self.shared.limits.memory_bytes,
+            waker: self.waker.clone(),
+        }
     }
 
     /// Emits a batch on output `port`.

@@ -2,6 +2,7 @@
 
 use crate::accumulators::Accumulators;
 use crate::context::{Emitter, InstanceInfo, OperatorContext, OperatorMetrics};
+use crate::fetch::Fetching;
 use crate::graph::NodeId;
 use crate::metrics::{Histogram, LATENCY, Metrics};
 use crate::migrations::Migrations;
@@ -50,6 +51,16 @@ pub(crate) struct Instance {
 
 /// The name of the state that keeps the watermark; user states cannot have it.
 const FLOOR_STATE: &str = "__watermark";
+
+impl Fetching for Instance {
+    fn each(&mut self, visit: &mut dyn FnMut(&mut dyn ManagedState)) {
+        let visited = self.visit_states(&mut |state| {
+            visit(state);
+            Ok(())
+        });
+        debug_assert!(visited.is_ok(), "nothing fails but what is visited");
+    }
+}
 
 impl Instance {
     pub(crate) fn new(number: usize, node: NodeId, info: InstanceInfo, body: Body, waker: Waker) -> Self {
@@ -196,7 +207,7 @@ impl Instance {
         }
     }
 
-    fn blame(&self, error: &Error) -> FailureReport {
+    pub(crate) fn blame(&self, error: &Error) -> FailureReport {
         let mut report = FailureReport::from(error)
             .with_operator(self.info.name.to_string(), Some(self.info.uid.to_string()));
         let row = crate::panics::current_row();

@@ -12,6 +12,7 @@ use crate::context::OperatorContext;
 use eddyline_core::{Batch, EventTime, Result, Tick};
 use eddyline_protocol::CheckpointId;
 use eddyline_state::ManagedState;
+use std::ops::Range;
 
 /// Whether a call did all of its work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +47,14 @@ pub trait Operator: Stateful {
     fn restored(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
         let _ = context;
         Ok(())
+    }
+
+    /// The stable hashes of the keys by which the records `rows` of a batch use state that came in on `input`. Asked for
+    /// ahead of the records if some state of the operator has a store: what these keys have is in memory when the
+    /// records are processed.
+    fn key_hashes(&mut self, input: usize, batch: &Batch, rows: Range<usize>) -> Result<Vec<u64>> {
+        let _ = (input, batch, rows);
+        Ok(Vec::new())
     }
 
     /// Takes the records of a batch that came in on `input`.

@@ -8,8 +8,13 @@
 //! 4. reports its own watermark if it generates one, and downgrades its capability to its reach;
 //! 5. freezes its states when its reach is the cut, and goes on behind it.
 //!
-//! It yields only while its own output is outstanding, and is woken by the drop that makes room.
+//! It yields only while its own output is outstanding, and is woken by the drop that makes room; or while state that a
+//! record needs is on its way from a store, and is woken by the answer (see [`fetch_ahead`](self)).
 
+mod cuts;
+mod fetch_ahead;
+
+use crate::fetch::Fetch;
 use crate::graph::NodeId;
 use crate::instance::{Body, Instance};
 use crate::loops::LoopEnds;
@@ -45,6 +50,8 @@ struct Queued {
     edge: usize,
     content: QueuedContent,
     stashed_bytes: i64,
+    /// State that was fetched for the first records, and for how many each.
+    fetches: VecDeque<(usize, Fetch)>,
 }
 
 enum QueuedContent {
@@ -99,6 +106,12 @@ pub(crate) struct OperatorTask {
     inputs_idle: bool,
     bytes_per_row: Option<f64>,
     more: bool,
+    /// Timers in processing time wait for a store.
+    timed_waiting: bool,
+    /// Applying a watermark has taken more than one call: records may have been refused meanwhile.
+    was_applying: bool,
+    /// Records for which state is fetched at a time, if it has to be.
+    rows_per_fetch: Option<usize>,
 }
 
 impl OperatorTask {
@@ -139,6 +152,9 @@ impl OperatorTask {
             inputs_idle: false,
             bytes_per_row: None,
             more: false,
+            timed_waiting: false,
+            was_applying: false,
+            rows_per_fetch: None,
         }
     }
 
@@ -169,7 +185,14 @@ impl OperatorTask {
             (input.pull)(&mut |capability, packet| {
                 let tick = capability.least().copied().unwrap_or(0);
                 let content = QueuedContent::Packed(packet);
-                queue.push_back(Queued { tick, capability, edge, content, stashed_bytes: 0 });
+                queue.push_back(Queued {
+                    tick,
+                    capability,
+                    edge,
+                    content,
+                    stashed_bytes: 0,
+                    fetches: VecDeque::new(),
+                });
             });
         }
     }
@@ -223,6 +246,7 @@ impl OperatorTask {
         if self.shared.strict_order && !self.stateless {
             self.queue.make_contiguous().sort_by_key(|queued| queued.tick);
         }
+        self.fetch_ahead()?;
         while let Some(front) = self.queue.front() {
             let tick = front.tick;
             if !self.stateless {
@@ -254,6 +278,9 @@ impl OperatorTask {
             }
             if *budget == 0 || self.shared.clock.monotonic_micros() - started > TURN_MICROS_MAX {
                 return Ok(Some(Outcome::Again));
+            }
+            if !self.front_is_fetched()? {
+                return Ok(Some(Outcome::Idle));
             }
             *budget -= 1;
             self.process_front()?;
@@ -303,15 +330,20 @@ impl OperatorTask {
                 (batch, credit, reservation)
             }
         };
-        let rows = self.rows_per_call();
+        let mut fetches = std::mem::take(&mut queued.fetches);
+        let fetched = fetches.front().map_or(usize::MAX, |(rows, _)| *rows);
+        let rows = self.rows_per_call().min(fetched);
         let part = if batch.len() > rows { Some(batch.split_front(rows)) } else { None };
         let whole = part.is_none();
         let call = part.unwrap_or_else(|| std::mem::take(&mut batch));
+        let processed = call.len();
         self.process(input, call, &queued.capability, queued.tick)?;
+        self.release_fetched(&mut fetches, processed);
         if whole {
             self.shared.stash.subtract(queued.stashed_bytes);
         } else {
             queued.content = QueuedContent::Open(batch, credit, reservation);
+            queued.fetches = fetches;
             self.queue.push_front(queued);
         }
         Ok(())
@@ -375,7 +407,8 @@ impl OperatorTask {
             return Ok(());
         }
         let now_ms = self.shared.clock.wall_millis();
-        let due = self.instance.borrow().wake_at_ms.get() <= now_ms;
+        let due =
+            std::mem::take(&mut self.timed_waiting) || self.instance.borrow().wake_at_ms.get() <= now_ms;
         if due {
             self.instance.borrow().wake_at_ms.set(i64::MAX);
         }
@@ -383,7 +416,7 @@ impl OperatorTask {
             Body::Operator(operator) => {
                 let timed = if due { operator.on_processing_time(now_ms, context)? } else { Progress::Done };
                 let woken = operator.on_wake(context)?;
-                Ok(if timed == Progress::More { Progress::More } else { woken })
+                Ok(if timed == Progress::Done { woken } else { timed })
             }
             Body::Source(_) => Ok(Progress::Done),
         })?;
@@ -391,6 +424,7 @@ impl OperatorTask {
             self.shared.note_loop_activity();
             self.shared.need_tick.set(true);
         }
+        self.timed_waiting = due && progress.0 == Progress::Waiting;
         if progress.0 == Progress::More {
             self.come_back();
             if due {
@@ -466,11 +500,20 @@ impl OperatorTask {
                 Body::Operator(operator) => operator.on_watermark(watermark, context),
                 Body::Source(_) => Ok(Progress::Done),
             })?;
-            if progress == Progress::More {
-                self.come_back();
-                return Ok(Some(if self.more { Outcome::Again } else { Outcome::Idle }));
+            if progress == Progress::Done {
+                // What was refused is taken in another turn.
+                self.more |= std::mem::take(&mut self.was_applying) && !self.queue.is_empty();
+            } else {
+                self.was_applying = true;
             }
-            self.applying = None;
+            match progress {
+                Progress::Done => self.applying = None,
+                Progress::Waiting => return Ok(Some(Outcome::Idle)),
+                Progress::More => {
+                    self.come_back();
+                    return Ok(Some(if self.more { Outcome::Again } else { Outcome::Idle }));
+                }
+            }
         }
     }
 
@@ -514,63 +557,5 @@ impl OperatorTask {
         };
         self.outputs.report(&self.shared, &self.held, report);
         self.shared.need_tick.set(true);
-    }
-
-    /// The reach is the next cut: freezes the states, if the operator is ready for it.
-    fn cut(&mut self) -> Result<bool, FailureReport> {
-        let Some(cut) = self.next_cut() else { return Ok(false) };
-        if self.preparing != Some(cut) {
-            self.call_held(|body, context| match body {
-                Body::Operator(operator) => {
-                    operator.before_snapshot(cut.checkpoint, context).map(|()| Progress::Done)
-                }
-                Body::Source(_) => Ok(Progress::Done),
-            })?;
-            self.preparing = Some(cut);
-        }
-        self.try_freeze(cut)?;
-        self.cut_number += 1;
-        let mut stash = std::mem::take(&mut self.stash);
-        stash.extend(std::mem::take(&mut self.queue));
-        self.queue = stash;
-        Ok(true)
-    }
-
-    /// Freezes for cuts that were passed before the operator was ready.
-    fn freeze_late(&mut self) -> Result<(), FailureReport> {
-        loop {
-            let mut instance = self.instance.borrow_mut();
-            let Some((checkpoint, watermark)) = instance.frozen_late.front().copied() else { return Ok(()) };
-            let ready = match &mut instance.body {
-                Body::Operator(operator) => operator.snapshot_ready(checkpoint),
-                Body::Source(_) => true,
-            };
-            if !ready {
-                return Ok(());
-            }
-            instance.frozen_late.pop_front();
-            instance.freeze_for(&self.shared, checkpoint, watermark)?;
-            let number = instance.number;
-            drop(instance);
-            self.shared.frozen(checkpoint, number);
-        }
-    }
-
-    fn try_freeze(&mut self, cut: Cut) -> Result<(), FailureReport> {
-        let mut instance = self.instance.borrow_mut();
-        let ready = instance.frozen_late.is_empty()
-            && match &mut instance.body {
-                Body::Operator(operator) => operator.snapshot_ready(cut.checkpoint),
-                Body::Source(_) => true,
-            };
-        if ready {
-            instance.freeze_for(&self.shared, cut.checkpoint, self.watermark)?;
-            let number = instance.number;
-            drop(instance);
-            self.shared.frozen(cut.checkpoint, number);
-        } else {
-            instance.frozen_late.push_back((cut.checkpoint, self.watermark));
-        }
-        Ok(())
     }
 }

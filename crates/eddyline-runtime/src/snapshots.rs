@@ -58,6 +58,8 @@ struct Active {
     bytes: u64,
     stage: Stage,
     failed: Option<Error>,
+    /// The state that is being written waits for its store, which will wake the worker.
+    waits_for_store: bool,
 }
 
 /// One worker's part of each checkpoint in flight.
@@ -110,6 +112,7 @@ impl Snapshots {
                 bytes: 0,
                 stage: Stage::Writing,
                 failed: None,
+                waits_for_store: false,
             },
         );
     }
@@ -159,7 +162,9 @@ impl Snapshots {
     /// Whether there is work left that does not wait for somebody else.
     pub(crate) fn has_work(&self) -> bool {
         self.active.values().any(|active| {
-            (!active.waiting.is_empty() && self.io.bytes_waiting() < WAITING_BYTES_MAX)
+            (!active.waiting.is_empty()
+                && !active.waits_for_store
+                && self.io.bytes_waiting() < WAITING_BYTES_MAX)
                 || active.stage == Stage::Preparing
         })
     }
@@ -294,11 +299,12 @@ fn write_slice(
 ) -> Result<()> {
     debug_assert!(active.frozen <= participants);
     let Some(writer) = active.writer.as_mut() else { return Ok(()) };
+    active.waits_for_store = false;
     while *budget > 0 && io.bytes_waiting() < WAITING_BYTES_MAX {
         let Some(&number) = active.waiting.front() else { return Ok(()) };
         let mut instance = instances[number].borrow_mut();
         let (mut index, done_before) = (0, active.written.len());
-        let mut finished = true;
+        let (mut finished, mut waits_for_store) = (true, false);
         let written = &mut active.written;
         instance.visit_states(&mut |state| {
             index += 1;
@@ -311,9 +317,14 @@ fn write_slice(
                 written.push(state.manifest_of_frozen()?);
             } else {
                 finished = false;
+                waits_for_store = state.waits_for_store();
             }
             Ok(())
         })?;
+        active.waits_for_store = waits_for_store;
+        if waits_for_store {
+            return Ok(());
+        }
         if finished && active.written.len() == index {
             let uid = instance.info.uid.to_string();
             let states = std::mem::take(&mut active.written);

@@ -1,7 +1,7 @@
 //! Eddyline's state: tables that can be frozen while they are used, and the store that keeps their snapshots.
 //!
 //! - [`KeyedTable`], [`NamespacedTable`], [`TimerTable`], [`OperatorListState`] and [`BroadcastState`] hold state in
-//!   memory; all of them are a [`ManagedState`]: frozen at a cut in next to no time, written in small slices
+//!   memory, keyed tables also in a [`StateStore`] what does not fit; all of them are a [`ManagedState`]: frozen at a cut in next to no time, written in small slices
 //!   between batches, restored at any parallelism.
 //! - [`ValueState`] and its siblings are what a user's function sees of a table: the part that belongs to the
 //!   current key.
@@ -22,6 +22,7 @@ pub mod restore;
 pub mod savepoint;
 mod segment;
 pub mod storage;
+pub mod store;
 pub mod table;
 #[cfg(test)]
 mod tests;
@@ -44,7 +45,8 @@ pub use storage::{
     DirectoryEntry, FileObjects, FileSystem, HeldFileSystem, LocalFileSystem, MemoryFileSystem,
     ObjectStorage, ObjectWriter, WritableFile,
 };
+pub use store::{StateBackend, StatePlace, StateStore};
 pub use table::KeyedTable;
 pub use timers::{Timer, TimerTable};
 pub use ttl::{StateTtlConfig, StateVisibility, TtlTimeDomain, TtlUpdateType};
-pub use window_table::NamespacedTable;
+pub use window_table::{NamespacedTable, PlacedTable, StoredWindows};

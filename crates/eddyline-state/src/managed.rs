@@ -48,6 +48,37 @@ pub trait ManagedState {
         let _ = hashes;
     }
 
+    /// Of how many keys to fetch state at a time; none if all of it is in memory. Otherwise keys have to be fetched before
+    /// they are used.
+    fn keys_per_fetch(&self) -> Option<usize> {
+        None
+    }
+
+    /// Keys of these hashes are going to be used: see [`KeyedTable::fetch`](crate::KeyedTable::fetch).
+    fn fetch(&mut self, hashes: &[u64]) -> u64 {
+        let _ = hashes;
+        0
+    }
+
+    /// Whether everything is in memory that was fetched up to `ticket`.
+    ///
+    /// # Errors
+    /// If the store failed.
+    fn is_fetched(&mut self, ticket: u64) -> Result<bool> {
+        let _ = ticket;
+        Ok(true)
+    }
+
+    /// Keys of these hashes, which were fetched, are not used any more.
+    fn release(&mut self, hashes: &[u64]) {
+        let _ = hashes;
+    }
+
+    /// Whether [`ManagedState::write_frozen`] can do nothing before the store has answered, which wakes the operator.
+    fn waits_for_store(&self) -> bool {
+        false
+    }
+
     /// About how many bytes of memory the state occupies.
     fn memory_bytes(&self) -> usize;
 }

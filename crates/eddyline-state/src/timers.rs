@@ -115,6 +115,40 @@ impl<K: Key> TimerTable<K> {
         }
     }
 
+    /// The stable hash of the key of the timer that [`TimerTable::pop_due`] would take out.
+    pub fn next_due_hash(&mut self, up_to: i64) -> Option<u64> {
+        loop {
+            let time = self.next_time().filter(|time| *time <= up_to)?;
+            if self.firing.is_empty() || self.firing_time != time {
+                self.list_firing(time);
+            }
+            while let Some((_, hash, due)) = self.firing.last() {
+                if self.table.get(time, *hash, due).is_some() {
+                    return Some(*hash);
+                }
+                self.firing.pop();
+            }
+        }
+    }
+
+    /// The stable hashes of the keys of about the next `most` timers that are due at `up_to`.
+    pub fn due_hashes(&mut self, up_to: i64, most: usize) -> Vec<u64> {
+        if self.next_due_hash(up_to).is_none() {
+            return Vec::new();
+        }
+        let mut hashes: Vec<u64> = self.firing.iter().rev().take(most).map(|(_, hash, _)| *hash).collect();
+        if self.firing_time >= up_to {
+            return hashes;
+        }
+        for time in self.table.namespaces(self.firing_time + 1..=up_to) {
+            if hashes.len() + self.table.namespace_len(time) > most {
+                break;
+            }
+            hashes.extend(self.table.iter_namespace(time).map(|(hash, ..)| hash));
+        }
+        hashes
+    }
+
     fn list_firing(&mut self, time: i64) {
         self.firing_time = time;
         let timers = self.table.iter_namespace(time);

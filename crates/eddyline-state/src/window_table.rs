@@ -4,8 +4,13 @@
 //! has fired is dropped whole. Key groups matter only when a snapshot is written: entries are then sorted into one
 //! buffer per group. Snapshots are copy-on-write as a [`KeyedTable`](crate::KeyedTable)'s are.
 
+mod placed;
 mod restore;
 mod snapshot;
+mod stored;
+
+pub use placed::PlacedTable;
+pub use stored::StoredWindows;
 
 use crate::segment::{Chain, Removals};
 use crate::table::CACHE_BYTES;

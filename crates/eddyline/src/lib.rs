@@ -46,7 +46,10 @@ pub use eddyline_state::{
     MapState, OperatorListState, ReducingState, SavepointReader, SavepointWriter, StateTtlConfig,
     StateVisibility, TtlTimeDomain, TtlUpdateType, ValueState,
 };
-pub use environment::{CachedFile, DistributedCache, Environment, Options, Parameters, RuntimeMode};
+pub use environment::{
+    CachedFile, DistributedCache, Environment, Options, Parameters, RuntimeMode, StateBackendOptions,
+    StateBackendType,
+};
 pub use function::{
     BroadcastContext, BroadcastHandle, BroadcastOpenContext, BroadcastProcessFunction, BroadcastReadContext,
     BroadcastReader, CoFlatMapFunction, CoMapFunction, CoProcessFunction, Collector, FilterFunction,

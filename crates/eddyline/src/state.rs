@@ -2,9 +2,9 @@
 
 use crate::state_ttl::OperatorTime;
 use eddyline_core::{Data, Error, Key, Result};
-use eddyline_runtime::InstanceInfo;
+use eddyline_runtime::{Fetching, InstanceInfo, StateFactory};
 use eddyline_state::ttl::CleanUp;
-use eddyline_state::{BroadcastState, KeyContext, KeyedTable, ManagedState, ValueState};
+use eddyline_state::{BroadcastState, KeyContext, ManagedState, ValueState};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -67,6 +67,12 @@ impl States {
     }
 }
 
+impl Fetching for States {
+    fn each(&mut self, visit: &mut dyn FnMut(&mut dyn ManagedState)) {
+        self.0.borrow().states.iter().for_each(|state| visit(&mut *state.borrow_mut()));
+    }
+}
+
 /// The keyed states of an operator instance, and whose turn it is.
 pub(crate) struct KeyedStates<K> {
     pub(crate) key: KeyContext<K>,
@@ -96,9 +102,8 @@ impl<K: Key> KeyedStates<K> {
     }
 
     /// Declares a value per key.
-    pub(crate) fn value<V: Data>(&mut self, name: &str, info: &InstanceInfo) -> Result<ValueState<V>> {
-        let table = KeyedTable::<K, V>::new(name, info.key_groups, info.max_parallelism);
-        let table = Rc::new(RefCell::new(table));
+    pub(crate) fn value<V: Data>(&mut self, name: &str, tables: &StateFactory) -> Result<ValueState<V>> {
+        let table = Rc::new(RefCell::new(tables.keyed_table::<K, V>(name)?));
         self.states.declare(name, table.clone())?;
         Ok(ValueState::in_table(&self.key, &table))
     }

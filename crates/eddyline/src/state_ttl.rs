@@ -3,11 +3,11 @@
 use crate::function::{BroadcastOpenContext, KeyedOpenContext};
 use crate::state::KeyedStates;
 use eddyline_core::{Clock, Data, EventTime, Key, Result, WATERMARK_MAX, WATERMARK_MIN};
-use eddyline_runtime::InstanceInfo;
+use eddyline_runtime::StateFactory;
 use eddyline_state::ttl::{Aging, TtlTable, TtlTime};
 use eddyline_state::{
-    Accumulator, AggregatingState, KeyedTable, ListState, MapState, ReducingState, StateTtlConfig,
-    TtlTimeDomain, ValueState,
+    Accumulator, AggregatingState, ListState, MapState, ReducingState, StateTtlConfig, TtlTimeDomain,
+    ValueState,
 };
 use std::cell::Cell;
 use std::rc::Rc;
@@ -59,7 +59,7 @@ impl TtlTime for ProcessingTime {
 /// Each value, each element of a list and each entry of a map has a time to live of its own; the value of a reducing
 /// or aggregating state ages as a whole.
 pub struct TtlStates<'a, K> {
-    info: &'a InstanceInfo,
+    tables: &'a StateFactory,
     clock: &'a Arc<dyn Clock>,
     states: &'a mut KeyedStates<K>,
     config: StateTtlConfig,
@@ -104,8 +104,8 @@ impl<K: Key> KeyedOpenContext<'_, K> {
     /// }
     /// ```
     pub fn time_to_live(&mut self, config: StateTtlConfig) -> TtlStates<'_, K> {
-        let (info, clock) = (self.runtime.info(), self.runtime.clock());
-        TtlStates { info, clock, states: self.states, config }
+        let (tables, clock) = (self.runtime.tables(), self.runtime.clock());
+        TtlStates { tables, clock, states: self.states, config }
     }
 }
 
@@ -115,9 +115,9 @@ impl<K: Key> BroadcastOpenContext<'_, K> {
     /// # Errors
     /// Of kind `Config`, if the other side is not keyed.
     pub fn time_to_live(&mut self, config: StateTtlConfig) -> Result<TtlStates<'_, K>> {
-        let (info, clock) = (self.runtime.info(), self.runtime.clock());
+        let (tables, clock) = (self.runtime.tables(), self.runtime.clock());
         match &mut self.keyed {
-            Some(states) => Ok(TtlStates { info, clock, states, config }),
+            Some(states) => Ok(TtlStates { tables, clock, states, config }),
             None => Err(eddyline_core::Error::config("there is no key for states with a time to live")
                 .with_hint("call key_by before connect_broadcast to have state per key")),
         }
@@ -130,7 +130,7 @@ impl<K: Key> TtlStates<'_, K> {
             TtlTimeDomain::EventTime => self.states.time.clone(),
             TtlTimeDomain::ProcessingTime => Rc::new(ProcessingTime(self.clock.clone())),
         };
-        let table = KeyedTable::new(name, self.info.key_groups, self.info.max_parallelism);
+        let table = self.tables.aging_table(name)?;
         let table = TtlTable::new(&self.states.key, table, self.config, time)?;
         self.states.states.declare(name, table.managed())?;
         self.states.aging.push(table.clone());

@@ -10,6 +10,7 @@ const ORDER: &[&str] = &[
     "eddyline-protocol",
     "eddyline-mesh",
     "eddyline-state",
+    "eddyline-state-rocksdb",
     "eddyline-storage",
     "eddyline-state-tools",
     "eddyline-runtime",
@@ -41,6 +42,11 @@ const CONFINED: &[(&str, &[&str], &str)] = &[
         "only programs have a command line",
     ),
     (
+        "rocksdb",
+        &["eddyline-state-rocksdb", "eddyline-bench"],
+        "a store is reached through the traits of eddyline-state",
+    ),
+    (
         "tokio",
         &["eddyline-storage", "eddyline-logs-server"],
         "the spine needs no async executor: threads behind bounded channels wake the worker",
@@ -48,7 +54,11 @@ const CONFINED: &[(&str, &[&str], &str)] = &[
     ("object_store", &["eddyline-storage"], "all else knows objects by the trait of eddyline-state"),
     ("hdfs-native", &["eddyline-storage"], "all else knows objects by the trait of eddyline-state"),
     ("axum", &["eddyline-logs-server"], "only servers speak HTTP"),
-    ("parquet", &["eddyline-logs", "eddyline-sql"], "columnar files are a matter of those who store"),
+    (
+        "parquet",
+        &["eddyline-logs", "eddyline-sql", "eddyline-bench"],
+        "columnar files are a matter of those who store",
+    ),
 ];
 
 /// Checks the `[dependencies]` of each `Cargo.toml`.

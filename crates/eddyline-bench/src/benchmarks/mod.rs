@@ -5,8 +5,11 @@ mod checkpoints;
 mod keys;
 mod latency;
 mod logs;
+mod nexmark;
 mod operators;
 mod recovery;
+#[cfg(feature = "rocksdb")]
+mod rocksdb;
 mod state;
 mod window;
 
@@ -65,8 +68,15 @@ pub const ALL: &[Benchmark] = &[
     Benchmark { name: "latency", about: "latency, start, idling", run: latency::run },
     Benchmark { name: "checkpoints", about: "what checkpoints cost", run: checkpoints::run },
     Benchmark { name: "logs", about: "the log job against a bare loop, awk and GoAccess", run: logs::run },
+    Benchmark { name: "nexmark", about: "Nexmark's queries in SQL", run: nexmark::run },
     Benchmark { name: "recovery", about: "from a kill to new output", run: recovery::run },
     Benchmark { name: "state", about: "state by size: recovery, increments, savepoints", run: state::run },
+    #[cfg(feature = "rocksdb")]
+    Benchmark {
+        name: "rocksdb",
+        about: "state five times its memory against bare RocksDB",
+        run: rocksdb::run,
+    },
 ];
 
 /// Runs a measurement whose settings are in one line of text.

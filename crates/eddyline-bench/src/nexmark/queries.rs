@@ -1,7 +1,7 @@
 //! Nexmark's queries in SQL, q0 to q22, without q6, which Flink cannot run, and with windows by event time where the original
 //! has its own clock.
 
-/// A query: its name, how many events it is measured over in thousands, its text.
+/// A query.
 pub struct Query {
     pub name: &'static str,
     /// Whether it keeps so much state that a fifth of the events is enough to measure it.

@@ -16,10 +16,11 @@ use crate::outputs::NoEmitter;
 use crate::services::Services;
 use crate::shared::{Limits, WorkerShared};
 use crate::snapshots::PartIo;
+use crate::state_factory::StateBackendService;
 use crate::watchdog::Watchdog;
 use eddyline_core::{Clock, Error, EventTime, Result, Tick, WATERMARK_MAX};
 use eddyline_protocol::{
-    AccumulatorPart, CheckpointId, FailureReport, FromWorker, Manifest, MetricReport, ToWorker,
+    AccumulatorPart, CheckpointId, FailureReport, FromWorker, Manifest, MetricReport, MetricValue, ToWorker,
 };
 use eddyline_state::SegmentReader;
 use std::rc::Rc;
@@ -336,7 +337,8 @@ impl WorkerRun {
 
     /// State that outgrows the limit ends the job with a word on what filled it, before the kernel does it silently.
     fn check_memory(&self) {
-        let state = self.state_bytes();
+        let backend = self.backend_bytes();
+        let state = self.state_bytes() + backend;
         let waiting = self.shared.stash.bytes() + self.shared.kept.bytes();
         let flow = (self.shared.pool.bytes() + waiting).max(0) as usize;
         let limit = self.shared.limits.memory_bytes;
@@ -349,9 +351,37 @@ impl WorkerRun {
             format!("the largest state is {name} with {} MiB; ", bytes >> 20)
         });
         let error = Error::memory(format!("worker {} is over its memory of {} MiB", self.shared.worker, limit >> 20))
-            .with_detail(format!("{filled}{} MiB are records that wait", flow >> 20))
-            .with_hint("raise taskmanager.memory.process.size, run more workers, or keep less state (shorter windows, TTL)");
+            .with_detail(format!(
+                "{filled}{} MiB are records that wait, {} MiB are the state backend's",
+                flow >> 20,
+                backend >> 20,
+            ))
+            .with_hint(if self.shared.services.get::<StateBackendService>().is_some() {
+                "raise taskmanager.memory.process.size, run more workers, or keep less in memory (fewer timers, shorter windows)"
+            } else {
+                "set state.backend.type=rocksdb, raise taskmanager.memory.process.size, run more workers, or keep less state (shorter windows, TTL)"
+            });
         self.shared.fail_with(&error);
+    }
+
+    /// What the state backend tells of itself, as metrics of no operator.
+    fn backend_metrics(&self) -> Vec<MetricReport> {
+        let backend = self.shared.services.get::<StateBackendService>();
+        let told = backend.map(|backend| backend.0.metrics(self.shared.worker)).unwrap_or_default();
+        let report = |(name, value)| MetricReport {
+            operator: "state backend".into(),
+            uid: String::new(),
+            instance: self.shared.worker as u32,
+            name,
+            value: MetricValue::Gauge(value),
+        };
+        told.into_iter().map(report).collect()
+    }
+
+    /// What the state backend occupies beside the tables.
+    fn backend_bytes(&self) -> usize {
+        let backend = self.shared.services.get::<StateBackendService>();
+        backend.map_or(0, |backend| backend.0.memory_bytes(self.shared.worker))
     }
 
     fn state_bytes(&self) -> usize {
@@ -409,7 +439,7 @@ impl WorkerRun {
             waiting_bytes: self.shared.stash.bytes() + self.shared.kept.bytes(),
             state_bytes: self.state_bytes(),
             late: late.collect(),
-            metrics: metrics.collect(),
+            metrics: metrics.chain(self.backend_metrics()).collect(),
             accumulators,
         }
     }

@@ -5,10 +5,11 @@ use super::{Line, SimulatedPartIo, World};
 use crate::jobs::JOB;
 use eddyline_core::{Clock, ManualClock, Result};
 use eddyline_protocol::{AttemptId, Envelope, FromWorker, Manifest, ProcessExit, ProgressReport, ToWorker};
-use eddyline_runtime::Limits;
 use eddyline_runtime::deterministic::{Cluster, NetworkConfig};
 use eddyline_runtime::watchdog::Watchdog;
 use eddyline_runtime::worker::{ControlPort, Restored, Turn, WorkerConfig};
+use eddyline_runtime::{Limits, Services, StateBackendService};
+use eddyline_state::store::MemoryBackend;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,6 +18,25 @@ use std::sync::Arc;
 const HEARTBEAT_MICROS: u64 = 400_000;
 /// Memory of a worker, bytes: plenty.
 const MEMORY_BYTES: usize = 256 << 20;
+
+/// What a table may have in memory beside a store, bytes: next to nothing.
+const RESIDENT_BYTES: usize = 300;
+
+/// In a third of the seeds keyed state is in memory, in another third nearly all of it is in stores, and in the rest
+/// attempts take turns: then what one backend has written is read by the other.
+fn services_of(world: &World, attempt: AttemptId) -> Services {
+    let mut services = world.services.clone();
+    let has_stores = match world.scenario.seed % 3 {
+        0 => false,
+        1 => true,
+        _ => attempt % 2 == 1,
+    };
+    if has_stores {
+        let backend = StateBackendService(Arc::new(MemoryBackend::new(RESIDENT_BYTES)));
+        services.insert(Arc::new(backend));
+    }
+    services
+}
 
 /// A clock on which time passes while somebody works, so that turns come to their limits.
 struct PassingClock {
@@ -86,7 +106,7 @@ impl SimulatedAttempt {
                 clock: world.clock.clone(),
                 reading_micros: scenario.reading_micros,
             }),
-            services: world.services.clone(),
+            services: services_of(world, number),
             limits: Limits {
                 batch_rows: scenario.batch_rows,
                 edge_bytes: scenario.flight_bytes.0,
@@ -95,6 +115,7 @@ impl SimulatedAttempt {
                 ..Limits::from_memory(MEMORY_BYTES)
             },
             tick_micros: scenario.tick_micros,
+            tick_per_batch: false,
             on_event: scenario.on_event,
             buffer_timeout_micros: 2_000,
             snapshot_entries_per_turn: scenario.snapshot_entries,

@@ -9,7 +9,8 @@ use crate::operators::aggregate::{AggregateSpec, GroupAggregate, WindowAggregate
 use crate::operators::exchange::by_columns;
 use crate::operators::limit::LimitOperator;
 use crate::operators::normalize::ChangelogNormalize;
-use crate::operators::over::{OverSpec, TimeOver, WholeOver};
+use crate::operators::over::{OverSpec, WholeOver};
+use crate::operators::over_time::TimeOver;
 use crate::operators::rank::{RankSpec, StreamRank, WindowRank};
 use crate::operators::scan::{ScanOperator, ScanSpec};
 use crate::operators::session::{SessionAssign, SessionSpec};

@@ -4,6 +4,7 @@ use super::accumulator::{Accumulator, Aggregator, encode_results};
 use super::batches::{Incoming, Outgoing, flush};
 use super::distinct::{Distinct, DistinctSet};
 use super::keys::{BatchKeys, KeyRows};
+use super::stored::{hashes_of, keyed_table};
 use crate::operators::{Settings, failed};
 use crate::plan::AggregateCall;
 use crate::row::{ColumnView, RowBytes, encode_row, kind, views_of};
@@ -11,6 +12,7 @@ use crate::types::SqlType;
 use eddyline_core::{Batch, Data, EventTime, Result};
 use eddyline_runtime::{Operator, OperatorContext, Progress, Stateful};
 use eddyline_state::{KeyedTable, ManagedState, NamespacedTable};
+use std::ops::Range;
 
 /// What is known of a group.
 #[derive(Debug, Clone, Data)]
@@ -202,9 +204,12 @@ impl Stateful for GroupAggregate {
 
 impl Operator for GroupAggregate {
     fn open(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
-        let info = context.info();
-        self.groups = KeyedTable::new("groups", info.key_groups, info.max_parallelism);
+        self.groups = keyed_table("groups", &self.spec.settings, context)?;
         Ok(())
+    }
+
+    fn key_hashes(&mut self, _input: usize, batch: &Batch, rows: Range<usize>) -> Result<Vec<u64>> {
+        hashes_of(batch, self.spec.updating, &self.spec.keys, rows)
     }
 
     fn on_batch(&mut self, _input: usize, batch: Batch, context: &mut OperatorContext<'_>) -> Result<()> {

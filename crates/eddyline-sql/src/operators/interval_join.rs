@@ -7,11 +7,13 @@
 use super::aggregate::encode_columns;
 use super::batches::{Incoming, Outgoing, flush, hash_of};
 use super::join::JoinSpec;
+use super::stored::{Firing, Next, hashes_of, keyed_table};
 use crate::row::{RowBytes, kind, row_bytes, views_of};
 use eddyline_core::{Batch, Data, EventTime, Result};
 use eddyline_runtime::{Operator, OperatorContext, Progress, Stateful};
 use eddyline_state::{KeyedTable, ManagedState, TimerTable};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// A row and whether it was given with a match.
 #[derive(Debug, Clone, PartialEq, Data)]
@@ -52,6 +54,7 @@ pub(crate) struct IntervalJoin {
     times: [usize; 2],
     sides: [KeyedTable<RowBytes, Times>; 2],
     timers: TimerTable<RowBytes>,
+    firing: Firing,
     out: Outgoing,
 }
 
@@ -60,7 +63,8 @@ impl IntervalJoin {
         let range = eddyline_core::KeyGroupRange { start: 0, end: 1 };
         let out = Outgoing::new(&spec.output, false);
         let sides = ["left", "right"].map(|name| KeyedTable::new(name, range, 1));
-        IntervalJoin { spec, interval, times, sides, timers: TimerTable::new("ends", range, 1), out }
+        let (timers, firing) = (TimerTable::new("ends", range, 1), Firing::default());
+        IntervalJoin { spec, interval, times, sides, timers, firing, out }
     }
 
     /// Takes a row of `side` in.
@@ -130,11 +134,18 @@ impl Stateful for IntervalJoin {
 
 impl Operator for IntervalJoin {
     fn open(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
-        let info = context.info();
-        self.sides =
-            ["left", "right"].map(|name| KeyedTable::new(name, info.key_groups, info.max_parallelism));
+        let (info, settings) = (context.info(), &self.spec.settings);
+        self.sides = [keyed_table("left", settings, context)?, keyed_table("right", settings, context)?];
         self.timers = TimerTable::new("ends", info.key_groups, info.max_parallelism);
         Ok(())
+    }
+
+    fn key_hashes(&mut self, side: usize, batch: &Batch, rows: Range<usize>) -> Result<Vec<u64>> {
+        hashes_of(batch, self.spec.updating[side], &self.spec.keys[side], rows)
+    }
+
+    fn accepts_input(&self) -> bool {
+        self.firing.accepts_input()
     }
 
     fn on_batch(&mut self, side: usize, batch: Batch, context: &mut OperatorContext<'_>) -> Result<()> {
@@ -162,13 +173,19 @@ impl Operator for IntervalJoin {
     }
 
     fn on_watermark(&mut self, watermark: EventTime, context: &mut OperatorContext<'_>) -> Result<Progress> {
-        while let Some(timer) = self.timers.pop_due(watermark) {
+        let progress = loop {
+            let [left, right] = &mut self.sides;
+            let timer = match self.firing.next(&mut self.timers, watermark, [left, right], context)? {
+                Next::Timer(timer) => timer,
+                Next::None => break Progress::Done,
+                Next::Waiting => break Progress::Waiting,
+            };
             let side = usize::from(timer.namespace != 0);
             self.forget(side, &timer.key, watermark)?;
             flush(&mut self.out, false, 0, context)?;
-        }
+        };
         flush(&mut self.out, true, 0, context)?;
-        Ok(Progress::Done)
+        Ok(progress)
     }
 
     fn on_end(&mut self, context: &mut OperatorContext<'_>) -> Result<Progress> {

@@ -2,6 +2,7 @@
 
 use super::aggregate::encode_columns;
 use super::batches::{Incoming, Outgoing, damaged, flush, hash_of};
+use super::stored::{hashes_of, keyed_table};
 use super::{Settings, failed, wall_micros};
 use crate::expr::{Typed, evaluate_predicate};
 use crate::plan::JoinKind;
@@ -12,6 +13,7 @@ use eddyline_core::{Batch, Data, EventTime, Reader, Result};
 use eddyline_runtime::{Operator, OperatorContext, Progress, Stateful};
 use eddyline_state::{KeyedTable, ManagedState, NamespacedTable};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// The rows of one key on one side.
 #[derive(Debug, Clone, PartialEq, Default, Data)]
@@ -192,11 +194,6 @@ pub(super) fn add(rows: &mut Rows, row: Vec<u8>, sign: i64) {
     }
 }
 
-fn tables(context: &OperatorContext<'_>) -> [KeyedTable<RowBytes, Rows>; 2] {
-    let info = context.info();
-    ["left", "right"].map(|name| KeyedTable::new(name, info.key_groups, info.max_parallelism))
-}
-
 /// A join of everything that ever came.
 pub(crate) struct StreamJoin {
     pub(super) spec: JoinSpec,
@@ -299,8 +296,13 @@ impl Stateful for StreamJoin {
 
 impl Operator for StreamJoin {
     fn open(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
-        self.sides = tables(context);
+        let settings = &self.spec.settings;
+        self.sides = [keyed_table("left", settings, context)?, keyed_table("right", settings, context)?];
         Ok(())
+    }
+
+    fn key_hashes(&mut self, side: usize, batch: &Batch, rows: Range<usize>) -> Result<Vec<u64>> {
+        hashes_of(batch, self.spec.updating[side], &self.spec.keys[side], rows)
     }
 
     fn on_batch(&mut self, side: usize, batch: Batch, context: &mut OperatorContext<'_>) -> Result<()> {

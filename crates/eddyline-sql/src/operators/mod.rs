@@ -15,6 +15,7 @@ pub(crate) mod keys;
 pub(crate) mod limit;
 pub(crate) mod normalize;
 pub(crate) mod over;
+pub(crate) mod over_time;
 mod percentile;
 pub(crate) mod rank;
 pub(crate) mod scan;
@@ -23,6 +24,7 @@ pub(crate) mod set;
 pub(crate) mod sink;
 pub(crate) mod sort;
 pub(crate) mod stages;
+pub(crate) mod stored;
 pub(crate) mod temporal_join;
 pub(crate) mod window;
 

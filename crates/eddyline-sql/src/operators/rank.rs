@@ -3,6 +3,7 @@
 use super::Settings;
 use super::aggregate::encode_columns;
 use super::batches::{Incoming, Outgoing, flush, hash_of};
+use super::stored::{hashes_of, keyed_table};
 use crate::plan::RankFunction;
 use crate::row::{
     ColumnView, RowBytes, SortOrder, Value, encode_sort_key, encode_values, kind, row_bytes, views_of,
@@ -12,6 +13,7 @@ use eddyline_core::{Batch, Data, EventTime, Result};
 use eddyline_runtime::{Operator, OperatorContext, Progress, Stateful};
 use eddyline_state::{KeyedTable, ManagedState, NamespacedTable};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// The rows of a partition by their sort key; equal ones in the order in which they came.
 #[derive(Debug, Clone, PartialEq, Default, Data)]
@@ -211,9 +213,12 @@ impl Stateful for StreamRank {
 
 impl Operator for StreamRank {
     fn open(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
-        let info = context.info();
-        self.partitions = KeyedTable::new("partitions", info.key_groups, info.max_parallelism);
+        self.partitions = keyed_table("partitions", &self.spec.settings, context)?;
         Ok(())
+    }
+
+    fn key_hashes(&mut self, _input: usize, batch: &Batch, rows: Range<usize>) -> Result<Vec<u64>> {
+        hashes_of(batch, self.spec.updating, &self.spec.partition, rows)
     }
 
     fn on_batch(&mut self, _input: usize, batch: Batch, context: &mut OperatorContext<'_>) -> Result<()> {

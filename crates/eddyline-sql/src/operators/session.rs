@@ -2,6 +2,7 @@
 
 use super::aggregate::encode_columns;
 use super::batches::{Incoming, Outgoing, flush, hash_of};
+use super::stored::{Firing, Next, hashes_of, keyed_table};
 use super::window::{window_millis, window_time_of};
 use super::{Settings, failed};
 use crate::row::{RowBytes, Value, encode_values, row_bytes, views_of};
@@ -9,6 +10,7 @@ use crate::types::SqlType;
 use eddyline_core::{Batch, Data, EventTime, Result};
 use eddyline_runtime::{Operator, OperatorContext, Progress, Stateful};
 use eddyline_state::{KeyedTable, ManagedState, TimerTable};
+use std::ops::Range;
 
 /// A session and its rows, in the order in which they came.
 #[derive(Debug, Clone, PartialEq, Data)]
@@ -29,6 +31,7 @@ pub(crate) struct SessionAssign {
     settings: Settings,
     sessions: KeyedTable<RowBytes, Vec<Session>>,
     timers: TimerTable<RowBytes>,
+    firing: Firing,
     out: Outgoing,
 }
 
@@ -59,13 +62,19 @@ impl SessionAssign {
             settings: spec.settings.clone(),
             sessions: KeyedTable::new("sessions", range, 1),
             timers: TimerTable::new("ends", range, 1),
+            firing: Firing::default(),
             out: Outgoing::new(&spec.output, spec.updating),
         }
     }
 
     /// Gives the rows of all sessions that end at `until` or before.
-    fn fire(&mut self, until: EventTime, context: &mut OperatorContext<'_>) -> Result<()> {
-        while let Some(timer) = self.timers.pop_due(until) {
+    fn fire(&mut self, until: EventTime, context: &mut OperatorContext<'_>) -> Result<Progress> {
+        let progress = loop {
+            let timer = match self.firing.next(&mut self.timers, until, [&mut self.sessions], context)? {
+                Next::Timer(timer) => timer,
+                Next::None => break Progress::Done,
+                Next::Waiting => break Progress::Waiting,
+            };
             let hash = hash_of(&timer.key);
             let Some(sessions) = self.sessions.get_mut(hash, &timer.key) else { continue };
             let over: Vec<Session> = sessions.extract_if(.., |session| session.end <= timer.time).collect();
@@ -86,8 +95,9 @@ impl SessionAssign {
                     flush(&mut self.out, false, 0, context)?;
                 }
             }
-        }
-        flush(&mut self.out, true, 0, context)
+        };
+        flush(&mut self.out, true, 0, context)?;
+        Ok(progress)
     }
 }
 
@@ -101,9 +111,17 @@ impl Stateful for SessionAssign {
 impl Operator for SessionAssign {
     fn open(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
         let info = context.info();
-        self.sessions = KeyedTable::new("sessions", info.key_groups, info.max_parallelism);
+        self.sessions = keyed_table("sessions", &self.settings, context)?;
         self.timers = TimerTable::new("ends", info.key_groups, info.max_parallelism);
         Ok(())
+    }
+
+    fn key_hashes(&mut self, _input: usize, batch: &Batch, rows: Range<usize>) -> Result<Vec<u64>> {
+        hashes_of(batch, self.updating, &self.partition, rows)
+    }
+
+    fn accepts_input(&self) -> bool {
+        self.firing.accepts_input()
     }
 
     fn restored(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
@@ -173,26 +191,29 @@ impl Operator for SessionAssign {
     }
 
     fn on_watermark(&mut self, watermark: EventTime, context: &mut OperatorContext<'_>) -> Result<Progress> {
-        if !self.processing_time {
-            self.fire(self.settings.ends_closed_by(watermark), context)?;
+        if self.processing_time {
+            return Ok(Progress::Done);
         }
-        Ok(Progress::Done)
+        self.fire(self.settings.ends_closed_by(watermark), context)
     }
 
     fn on_processing_time(&mut self, now_ms: i64, context: &mut OperatorContext<'_>) -> Result<Progress> {
-        if self.processing_time {
-            self.fire(self.settings.clock_of(now_ms), context)?;
-            if let Some(end) = self.timers.next_time() {
-                context.wake_at(self.settings.instant_of(end));
-            }
+        if !self.processing_time {
+            return Ok(Progress::Done);
         }
-        Ok(Progress::Done)
+        let progress = self.fire(self.settings.clock_of(now_ms), context)?;
+        if progress == Progress::Done
+            && let Some(end) = self.timers.next_time()
+        {
+            context.wake_at(self.settings.instant_of(end));
+        }
+        Ok(progress)
     }
 
     fn on_end(&mut self, context: &mut OperatorContext<'_>) -> Result<Progress> {
-        if !self.processing_time {
-            self.fire(EventTime::MAX, context)?;
+        if self.processing_time {
+            return Ok(Progress::Done);
         }
-        Ok(Progress::Done)
+        self.fire(EventTime::MAX, context)
     }
 }

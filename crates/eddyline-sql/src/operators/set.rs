@@ -2,12 +2,14 @@
 
 use super::Settings;
 use super::batches::{Incoming, Outgoing, flush, hash_of};
+use super::stored::{hashes_of_rows, keyed_table};
 use crate::plan::SetOperation;
 use crate::row::{RowBytes, kind, row_bytes, views_of};
 use crate::types::SqlType;
 use eddyline_core::{Batch, Data, Result};
 use eddyline_runtime::{Operator, OperatorContext, Progress, Stateful};
 use eddyline_state::{KeyedTable, ManagedState};
+use std::ops::Range;
 
 /// How often a row is on either side.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Data)]
@@ -58,9 +60,12 @@ impl Stateful for SetOperator {
 
 impl Operator for SetOperator {
     fn open(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
-        let info = context.info();
-        self.counts = KeyedTable::new("rows", info.key_groups, info.max_parallelism);
+        self.counts = keyed_table("rows", &self.settings, context)?;
         Ok(())
+    }
+
+    fn key_hashes(&mut self, side: usize, batch: &Batch, rows: Range<usize>) -> Result<Vec<u64>> {
+        hashes_of_rows(batch, self.updating[side], rows)
     }
 
     fn on_batch(&mut self, side: usize, batch: Batch, context: &mut OperatorContext<'_>) -> Result<()> {

@@ -9,6 +9,7 @@
 //! | `C + BORN` | came to be since the freeze: no segment knows it |
 //! | `C` | changed since the freeze; its frozen value, if any, has been encoded |
 //! | `F + WRITTEN` | not changed since the freeze, and encoded |
+//! | any epoch `+ STORED` | as its store has it: nothing to write back, and snapshots get it from there |
 //! | `F`, `F + BORN` | not yet encoded; changed in the frozen epoch: belongs into a delta |
 //! | smaller | not yet encoded; unchanged for longer: belongs into a base only |
 //!
@@ -21,7 +22,7 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::{Entry as Slot, VacantEntry};
 
 /// How far apart two epochs are; the numbers between tell entries of one epoch apart.
-pub(crate) const EPOCH_STEP: u32 = 4;
+pub(crate) const EPOCH_STEP: u32 = 8;
 /// The epoch a table starts in; restored entries have epoch 0.
 pub(crate) const FIRST_EPOCH: u32 = EPOCH_STEP;
 /// Past this epoch the numbers are about to run out, and the owner starts again from [`FIRST_EPOCH`].
@@ -29,6 +30,13 @@ pub(crate) const LAST_EPOCH: u32 = u32::MAX - 4 * EPOCH_STEP;
 
 const BORN: u32 = 1;
 const WRITTEN: u32 = 3;
+const STORED: u32 = 5;
+
+/// Whether an entry of this epoch is as its store has it.
+#[inline]
+pub(crate) fn is_stored(entry_epoch: u32) -> bool {
+    entry_epoch % EPOCH_STEP == STORED
+}
 
 /// Tables up to this length are scanned for changes rather than listed: cheaper, and no allocation.
 const SCANNED_LENGTH: usize = 16;
@@ -109,7 +117,9 @@ impl Frozen {
     /// Whether the snapshot needs an entry that has not been written to it yet.
     #[inline]
     pub(crate) fn needs(self, entry_epoch: u32) -> bool {
-        entry_epoch < self.epoch + WRITTEN && (self.full || entry_epoch >= self.epoch)
+        entry_epoch < self.epoch + WRITTEN
+            && (self.full || entry_epoch >= self.epoch)
+            && !is_stored(entry_epoch)
     }
 }
 
@@ -343,6 +353,62 @@ impl<H: StoredHash, K: Data + Eq, V: Data> Entries<H, K, V> {
                 vacant.insert(Entry { hash, epoch: 0, key, value });
                 true
             }
+        }
+    }
+
+    /// Puts an entry as the store has it, in the epoch `epoch`.
+    pub(crate) fn insert_stored(&mut self, hash: u64, key: K, value: V, epoch: u32) {
+        if self.table.len() == self.table.capacity() {
+            self.grow();
+        }
+        let hash = H::of(hash);
+        let entry = Entry { hash, epoch: epoch - EPOCH_STEP + STORED, key, value };
+        self.table.insert_unique(hash.table_hash(), entry, |entry| entry.hash.table_hash());
+    }
+
+    /// Whether there is an entry of `hash` with a key for which `is` holds.
+    pub(crate) fn has(&self, hash: u64, is: impl Fn(&K) -> bool) -> bool {
+        let hash = H::of(hash);
+        self.table.find(hash.table_hash(), |entry| entry.hash == hash && is(&entry.key)).is_some()
+    }
+
+    /// The keys of entries that may be of `hash`.
+    pub(crate) fn keys_of(&self, hash: u64) -> impl Iterator<Item = &K> {
+        let hash = H::of(hash);
+        let entries = self.table.iter_hash(hash.table_hash());
+        entries.filter(move |entry| entry.hash == hash).map(|entry| &entry.key)
+    }
+
+    /// Counts the entries of `hash` with keys for which `is` holds as changed.
+    pub(crate) fn mark_changed(
+        &mut self,
+        hash: u64,
+        is: impl Fn(&K) -> bool,
+        epoch: u32,
+        mut copy: impl FnMut(&Entry<H, K, V>),
+    ) {
+        let (stored, length) = (H::of(hash), self.table.len());
+        let unchanged =
+            |entry: &Entry<H, K, V>| entry.hash == stored && entry.epoch < epoch && is(&entry.key);
+        while let Ok(occupied) = self.table.find_entry(stored.table_hash(), unchanged) {
+            let index = occupied.bucket_index();
+            let entry = occupied.into_mut();
+            copy(entry);
+            entry.epoch = epoch;
+            self.changes.record(index, epoch, length);
+        }
+    }
+
+    /// Gives all entries of `hash` with keys for which `is` holds away to a store: it does not count as a change.
+    pub(crate) fn evict(&mut self, hash: u64, is: impl Fn(&K) -> bool, mut give: impl FnMut(Entry<H, K, V>)) {
+        let stored = H::of(hash);
+        let wanted = |entry: &Entry<H, K, V>| entry.hash == stored && is(&entry.key);
+        while let Ok(occupied) = self.table.find_entry(stored.table_hash(), wanted) {
+            let (entry, _) = occupied.remove();
+            if entry.epoch >= self.changes.epoch {
+                self.changes.count = self.changes.count.saturating_sub(1);
+            }
+            give(entry);
         }
     }
 

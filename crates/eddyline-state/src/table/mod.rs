@@ -1,17 +1,21 @@
-//! Keyed state in memory: one hash table per key group.
+//! Keyed state: one hash table per key group, and perhaps a store for what does not fit in memory.
 //!
 //! Small tables bound the pause of a resize, and keys are where snapshots want them: by key group. See
 //! [`entries`](self) (the module's source) for how a freeze costs nothing and an access one comparison.
 
 pub(crate) mod entries;
+mod export;
+mod residency;
 mod restore;
 mod snapshot;
 mod sweep;
 
 use crate::segment::{Chain, Removals};
+use crate::store::StateStore;
 use eddyline_core::{Data, DataType, Key, KeyGroup, KeyGroupRange};
 use eddyline_protocol::{StateDescriptor, StateKind};
 use entries::{Entries, Entry, FIRST_EPOCH};
+use residency::Residency;
 use snapshot::{GroupCopy, Snapshot};
 pub(crate) use snapshot::{SnapshotFilter, not_written, nothing_frozen};
 use std::collections::VecDeque;
@@ -30,6 +34,9 @@ const SIZED_GROUPS: usize = 16;
 ///
 /// All methods that take a `hash` expect [`Data::stable_hash`] of the key, which the caller has at hand from the
 /// exchange, and a key whose group the table owns.
+///
+/// A table [with a store](KeyedTable::with_store) has some of its entries in memory only. The keys that are used next
+/// have to be fetched first; see [`KeyedTable::fetch`]. What goes over all entries sees those in memory.
 pub struct KeyedTable<K, V> {
     name: String,
     range: KeyGroupRange,
@@ -43,6 +50,12 @@ pub struct KeyedTable<K, V> {
     compaction_cursor: usize,
     /// What decides what snapshots that stand alone need not have.
     filter: Option<Rc<dyn SnapshotFilter<V>>>,
+    /// The store of what is not in memory.
+    residency: Option<Box<Residency>>,
+    /// The namespace of a key, if keys have one: snapshots may tell that all of one is gone.
+    namespace_of: Option<fn(&K) -> i64>,
+    /// When a value was touched last, if values expire.
+    last_touch: Option<fn(&V) -> i64>,
 }
 
 struct Group<K, V> {
@@ -60,6 +73,12 @@ struct GroupRecord {
     /// Whether some segment, written or about to be, will count at restore: else removals need not be told.
     in_segments: bool,
     chain: Chain,
+    /// Whether the store may have something of the group.
+    in_store: bool,
+    /// The hashes of entries that changed since the last freeze and are in the store alone.
+    evicted: Vec<u64>,
+    /// So many of them that the next snapshot of the group is a base.
+    mostly_evicted: bool,
 }
 
 /// Encodes the frozen value of an entry that is about to change, if a snapshot in flight still needs it. Not marked as
@@ -103,7 +122,34 @@ impl<K: Key, V: Data> KeyedTable<K, V> {
             snapshots: VecDeque::new(),
             compaction_cursor: 0,
             filter: None,
+            residency: None,
+            namespace_of: None,
+            last_touch: None,
         }
+    }
+
+    /// An empty table that keeps in `store` what does not fit in memory.
+    pub fn with_store(
+        name: impl Into<String>,
+        range: KeyGroupRange,
+        max_parallelism: u32,
+        store: Box<dyn StateStore>,
+    ) -> Self {
+        let mut table = KeyedTable::new(name, range, max_parallelism);
+        table.residency = Some(Box::new(Residency::new(store)));
+        table
+    }
+
+    /// Lets keys have namespaces, which is how a window table's snapshots are read.
+    pub(crate) fn set_namespaces(&mut self, namespace_of: fn(&K) -> i64) {
+        self.namespace_of = Some(namespace_of);
+    }
+
+    /// The keys of `hash` in memory for which `is` holds.
+    pub(crate) fn keys_in_memory(&self, hash: u64, is: impl Fn(&K) -> bool) -> Vec<K> {
+        let group = self.groups.get(self.index_of(hash));
+        let keys = group.into_iter().flat_map(|group| group.entries.keys_of(hash));
+        keys.filter(|key| key.stable_hash() == hash && is(key)).cloned().collect()
     }
 
     /// Lets `filter` decide what snapshots that stand alone need not have.
@@ -150,7 +196,11 @@ impl<K: Key, V: Data> KeyedTable<K, V> {
     /// The value of `key`.
     #[inline]
     pub fn get(&self, hash: u64, key: &K) -> Option<&V> {
-        self.groups.get(self.index_of(hash))?.entries.get(hash, key)
+        let found = self.groups.get(self.index_of(hash))?.entries.get(hash, key);
+        if found.is_none() {
+            self.check_fetched(hash);
+        }
+        found
     }
 
     /// Whether `key` has a value.
@@ -163,6 +213,9 @@ impl<K: Key, V: Data> KeyedTable<K, V> {
     #[inline]
     pub fn get_mut(&mut self, hash: u64, key: &K) -> Option<&mut V> {
         let epoch = self.epoch;
+        if self.residency.is_some() {
+            self.get(hash, key)?;
+        }
         let (Group { entries, record }, filter) = group_and_filter!(self, hash);
         entries.get_mut(hash, key, epoch, |entry| copy_frozen(record, entry, filter))
     }
@@ -173,6 +226,13 @@ impl<K: Key, V: Data> KeyedTable<K, V> {
     pub fn entry_or_insert_with(&mut self, hash: u64, key: &K, make: impl FnOnce() -> V) -> &mut V {
         let epoch = self.epoch;
         let (Group { entries, record }, filter) = group_and_filter!(self, hash);
+        let residency = self.residency.as_deref();
+        let make = || {
+            if let Some(residency) = residency {
+                residency.check_fetched(hash);
+            }
+            make()
+        };
         entries.entry_or_insert_with(hash, key, epoch, |entry| copy_frozen(record, entry, filter), make)
     }
 
@@ -189,9 +249,16 @@ impl<K: Key, V: Data> KeyedTable<K, V> {
     pub fn remove(&mut self, hash: u64, key: &K) -> Option<V> {
         let epoch = self.epoch;
         let (Group { entries, record }, filter) = group_and_filter!(self, hash);
-        let removed = entries.remove(hash, key, epoch, |entry| copy_frozen(record, entry, filter))?;
+        let removed = entries.remove(hash, key, epoch, |entry| copy_frozen(record, entry, filter));
+        let Some(removed) = removed else {
+            self.check_fetched(hash);
+            return None;
+        };
         if removed.known_to_segments && record.in_segments {
             record.removals.add_key(|out| key.encode(out));
+        }
+        if self.residency.is_some() {
+            self.note_removal(hash);
         }
         Some(removed.value)
     }
@@ -202,7 +269,11 @@ impl<K: Key, V: Data> KeyedTable<K, V> {
     }
 
     /// Takes all keys and values, in the order of [`KeyedTable::iter`], and leaves the table empty.
+    ///
+    /// # Panics
+    /// If the table has a store.
     pub fn drain(&mut self) -> impl Iterator<Item = (K, V)> + use<K, V> {
+        assert!(self.residency.is_none(), "invariant: a table with a store is not drained");
         let mut taken = Vec::with_capacity(self.groups.len());
         for group in &mut self.groups {
             group.encode_rest(self.filter.as_deref());
@@ -213,7 +284,7 @@ impl<K: Key, V: Data> KeyedTable<K, V> {
         taken.into_iter().flatten().map(|entry| (entry.key, entry.value))
     }
 
-    /// The number of keys.
+    /// The number of keys; of a table with a store, of those in memory.
     pub fn len(&self) -> usize {
         self.groups.iter().map(|group| group.entries.len()).sum()
     }
@@ -226,10 +297,16 @@ impl<K: Key, V: Data> KeyedTable<K, V> {
     /// About how many bytes of memory the table occupies: tables and encoded copies exactly, what keys and values
     /// own outside by measuring some of them.
     pub fn memory_bytes(&self) -> usize {
-        let flat: usize =
-            self.groups.iter().map(|group| group.entries.allocated_bytes() + group.copied_bytes()).sum();
+        let flat: usize = self.groups.iter().map(|group| group.entries.allocated_bytes()).sum();
+        let heap = if K::HAS_HEAP || V::HAS_HEAP { self.estimated_heap_bytes() } else { 0 };
+        flat + heap + self.bytes_beside_entries()
+    }
+
+    /// Bytes of encoded copies, and of what is on its way from the store and to it.
+    fn bytes_beside_entries(&self) -> usize {
+        let copied: usize = self.groups.iter().map(Group::copied_bytes).sum();
         let queued: usize = self.snapshots.iter().map(Snapshot::memory_bytes).sum();
-        flat + queued + if K::HAS_HEAP || V::HAS_HEAP { self.estimated_heap_bytes() } else { 0 }
+        copied + queued + self.residency.as_ref().map_or(0, |residency| residency.memory_bytes())
     }
 
     fn estimated_heap_bytes(&self) -> usize {

@@ -11,11 +11,16 @@ use eddyline_protocol::{SegmentChain, StateManifest};
 struct Applier<'a, K, V> {
     entries: &'a mut Entries<u32, K, V>,
     decoder: &'a EntryDecoder<K, V>,
+    namespace_of: Option<fn(&K) -> i64>,
 }
 
 impl<K: Key, V: Data> SegmentVisitor for Applier<'_, K, V> {
-    fn remove_namespace(&mut self, _namespace: i64) {
-        // A keyed table has no namespaces, and its segments name none.
+    fn remove_namespace(&mut self, namespace: i64) {
+        // Segments of keys without namespaces name none.
+        let Some(namespace_of) = self.namespace_of else { return };
+        let keys = self.entries.iter().map(|entry| &entry.key);
+        let gone: Vec<K> = keys.filter(|key| namespace_of(key) == namespace).cloned().collect();
+        gone.iter().for_each(|key| self.entries.restore_removal(key.stable_hash(), key));
     }
 
     fn remove(&mut self, input: &mut Reader<'_>) -> Result<(), DecodeError> {
@@ -34,9 +39,20 @@ impl<K: Key, V: Data> SegmentVisitor for Applier<'_, K, V> {
 
 impl<K: Key, V: Data> KeyedTable<K, V> {
     pub(super) fn restore_from(&mut self, source: &mut RestoreSource) -> Result<()> {
-        let filter = self.filter.take();
+        self.restore_noting(source, &mut |_, _| {})
+    }
+
+    /// As [`ManagedState::restore`](crate::ManagedState::restore); tells `note` of each key with its hash.
+    pub(crate) fn restore_noting(
+        &mut self,
+        source: &mut RestoreSource,
+        note: &mut dyn FnMut(u64, &K),
+    ) -> Result<()> {
+        let (namespace_of, last_touch) = (self.namespace_of, self.last_touch);
+        let (filter, residency) = (self.filter.take(), self.residency.take());
         *self = KeyedTable::new(std::mem::take(&mut self.name), self.range, self.max_parallelism);
-        self.filter = filter;
+        (self.filter, self.residency) = (filter, residency);
+        (self.namespace_of, self.last_touch) = (namespace_of, last_touch);
         let descriptor = self.descriptor();
         let states = source.claim(&descriptor)?;
         if !states.is_empty() {
@@ -49,10 +65,11 @@ impl<K: Key, V: Data> KeyedTable<K, V> {
                     self.restore_evolved_keys(source, state, chain, &decoder)?;
                 } else if self.range.contains(chain.group) {
                     self.restore_chain(source, state, chain, &decoder)?;
+                    self.settle((chain.group - self.range.start) as usize, note)?;
                 }
             }
         }
-        Ok(())
+        (0..self.groups.len()).try_for_each(|index| self.settle(index, note))
     }
 
     fn restore_chain(
@@ -62,13 +79,14 @@ impl<K: Key, V: Data> KeyedTable<K, V> {
         chain: &SegmentChain,
         decoder: &EntryDecoder<K, V>,
     ) -> Result<()> {
+        let namespace_of = self.namespace_of;
         let group = &mut self.groups[(chain.group - self.range.start) as usize];
-        if group.entries.len() > 0 || !group.record.chain.is_empty() {
+        if group.entries.len() > 0 || group.record.in_store || !group.record.chain.is_empty() {
             return Err(Error::state(format!("key group {} comes twice in the checkpoint", chain.group))
                 .with_detail(format!("state `{}`", self.name))
                 .with_hint("the checkpoint is damaged: restore from an older one"));
         }
-        let mut applier = Applier { entries: &mut group.entries, decoder };
+        let mut applier = Applier { entries: &mut group.entries, decoder, namespace_of };
         if decoder.is_direct() {
             source.visit_chain(&state.descriptor, chain, &mut applier)?;
             group.record.chain = Chain::restored(&chain.segments);

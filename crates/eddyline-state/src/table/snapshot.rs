@@ -6,6 +6,7 @@
 //! changed in the meantime and were encoded just before.
 
 use super::entries::{EPOCH_STEP, Entry, FIRST_EPOCH, Frozen, LAST_EPOCH};
+use super::export::{Export, GroupExport};
 use super::{Group, KeyedTable};
 use crate::managed::ManagedState;
 use crate::part::PartWriter;
@@ -131,12 +132,14 @@ pub(super) struct Snapshot {
     next: usize,
     /// Entries written to the open segment of group `next`.
     open: Option<u64>,
+    /// What comes from the table's store.
+    pub(super) export: Option<Export>,
 }
 
 impl Snapshot {
     pub(super) fn memory_bytes(&self) -> usize {
         let bytes = |work: &Work| if let Work::Encoded(copy) = work { copy.memory_bytes() } else { 0 };
-        self.work.iter().map(bytes).sum()
+        self.work.iter().map(bytes).sum::<usize>() + self.export.as_ref().map_or(0, Export::memory_bytes)
     }
 }
 
@@ -156,15 +159,16 @@ impl<K: Key, V: Data> Group<K, V> {
     /// Ends `epoch` for the group.
     fn freeze(&mut self, epoch: u32, full: bool, may_compact: &mut usize) -> Work {
         let removals = std::mem::take(&mut self.record.removals);
-        if self.entries.len() == 0 {
+        let in_store = self.record.in_store;
+        if self.entries.len() == 0 && !in_store {
             self.record.in_segments = false;
             return Work::Clear;
         }
-        let base = if full || !self.record.in_segments {
+        let base = if full || !self.record.in_segments || self.record.mostly_evicted {
             true
-        } else if !self.entries.changed_in(epoch) {
+        } else if !self.entries.changed_in(epoch) && self.record.evicted.is_empty() {
             return Work::Keep;
-        } else if self.entries.mostly_changed_in(epoch) {
+        } else if !in_store && self.entries.mostly_changed_in(epoch) {
             true
         } else if self.record.chain.wants_base() && *may_compact > 0 {
             *may_compact -= 1;
@@ -221,8 +225,19 @@ impl<K: Key, V: Data> KeyedTable<K, V> {
             part.begin_segment()?;
             part.append(|out| copy.removals.encode(out));
         }
+        snapshot.open.get_or_insert(0);
+        let full = copy.frozen.full;
+        let (exported, all) = self.export_group(index, full, budget, part)?;
+        let snapshot = self.snapshots.front_mut().ok_or_else(nothing_frozen)?;
         let written = snapshot.open.get_or_insert(0);
+        *written += exported;
+        if !all {
+            return Ok(false);
+        }
+        let group = &mut self.groups[index];
+        let work = &mut snapshot.work[index];
         if in_table {
+            let copy = group.record.copy.as_ref().ok_or_else(nothing_frozen)?;
             let (frozen, filter) = (copy.frozen, self.filter.as_deref());
             let finished = group.entries.walk(frozen, budget, |entry| {
                 part.append(|out| *written += u64::from(encode_entry(entry, frozen, filter, out)));
@@ -271,13 +286,23 @@ impl<K: Key, V: Data> ManagedState for KeyedTable<K, V> {
         let mut may_compact = (self.groups.len() / COMPACTED_SHARE).max(1);
         let count = self.groups.len();
         let mut work: Vec<Work> = (0..count).map(|_| Work::Keep).collect();
+        let mut exports: Vec<GroupExport> = Vec::new();
+        if self.has_store() {
+            exports.resize_with(count, GroupExport::default);
+        }
         for step in 0..count {
             let index = (self.compaction_cursor + step) % count;
-            work[index] = self.groups[index].freeze(self.epoch, full || again, &mut may_compact);
+            let group = &mut self.groups[index];
+            work[index] = group.freeze(self.epoch, full || again, &mut may_compact);
+            if let (Some(export), Work::Table) = (exports.get_mut(index), &work[index]) {
+                let base = group.record.copy.as_ref().is_some_and(|copy| copy.frozen.full);
+                *export = GroupExport::new(&mut group.record, self.range.start + index as u32, base);
+            }
         }
+        let export = self.begin_export(exports);
         self.compaction_cursor = (self.compaction_cursor + count / COMPACTED_SHARE + 1) % count.max(1);
         self.epoch += EPOCH_STEP;
-        self.snapshots.push_back(Snapshot { work, next: 0, open: None });
+        self.snapshots.push_back(Snapshot { work, next: 0, open: None, export });
     }
 
     fn write_frozen(&mut self, budget_entries: usize, part: &mut PartWriter) -> Result<bool> {
@@ -300,7 +325,8 @@ impl<K: Key, V: Data> ManagedState for KeyedTable<K, V> {
             None => Err(nothing_frozen()),
             Some(snapshot) if snapshot.next < snapshot.work.len() => Err(not_written()),
             Some(_) => {
-                self.snapshots.pop_front();
+                let export = self.snapshots.pop_front().and_then(|snapshot| snapshot.export);
+                self.end_export(export);
                 let numbered = self.groups.iter().zip(self.range.start..);
                 let chains =
                     numbered.filter_map(|(group, number)| group.record.chain.manifest(number)).collect();
@@ -310,7 +336,9 @@ impl<K: Key, V: Data> ManagedState for KeyedTable<K, V> {
     }
 
     fn abandon(&mut self) {
-        self.snapshots.clear();
+        for snapshot in std::mem::take(&mut self.snapshots) {
+            self.end_export(snapshot.export);
+        }
         for group in &mut self.groups {
             group.record.copy = None;
             group.record.removals = Removals::default();
@@ -331,5 +359,26 @@ impl<K: Key, V: Data> ManagedState for KeyedTable<K, V> {
 
     fn memory_bytes(&self) -> usize {
         self.memory_bytes()
+    }
+
+    fn keys_per_fetch(&self) -> Option<usize> {
+        self.keys_per_fetch()
+    }
+
+    fn fetch(&mut self, hashes: &[u64]) -> u64 {
+        self.fetch(hashes)
+    }
+
+    fn is_fetched(&mut self, ticket: u64) -> Result<bool> {
+        self.is_fetched(ticket)
+    }
+
+    fn release(&mut self, hashes: &[u64]) {
+        self.release(hashes);
+    }
+
+    fn waits_for_store(&self) -> bool {
+        let waits = |snapshot: &Snapshot| snapshot.export.as_ref().is_some_and(|export| export.is_waiting);
+        self.snapshots.front().is_some_and(waits)
     }
 }

@@ -11,11 +11,16 @@ const BUCKETS_PER_ENTRY: usize = 8;
 /// the next round finds them.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct SweepCursor {
-    group: usize,
-    bucket: usize,
+    pub(super) group: usize,
+    pub(super) bucket: usize,
 }
 
 impl<K: Key, V: Data> KeyedTable<K, V> {
+    /// Whether `key` has a value that is not in a store alone.
+    fn is_in_memory(&self, hash: u64, key: &K) -> bool {
+        self.groups.get(self.index_of(hash)).is_some_and(|group| group.entries.get(hash, key).is_some())
+    }
+
     /// Looks at about `entries` entries from `cursor` on: those that have expired are dropped, those that partly have
     /// are given to `trim`.
     pub(crate) fn sweep(
@@ -52,6 +57,10 @@ impl<K: Key, V: Data> KeyedTable<K, V> {
         }
         for (key, has_expired) in found {
             let hash = key.stable_hash();
+            // A small table may have been gone round more than once: then it was dropped already.
+            if !self.is_in_memory(hash, &key) {
+                continue;
+            }
             if has_expired {
                 self.remove(hash, &key);
             } else if let Some(value) = self.get_mut(hash, &key) {

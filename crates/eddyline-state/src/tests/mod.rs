@@ -3,4 +3,6 @@
 mod chains;
 mod evolution;
 mod model;
+mod stores;
 pub(crate) mod support;
+mod windows;

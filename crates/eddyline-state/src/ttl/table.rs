@@ -40,6 +40,7 @@ impl<K: Key, W: Aging> TtlTable<K, W> {
             let frozen = Cell::new((i64::MIN, i64::MIN));
             table.set_snapshot_filter(Rc::new(Unexpired { ttl: ttl.clone(), frozen }));
         }
+        table.set_expiry(W::last_touch);
         let table = Rc::new(RefCell::new(table));
         Ok(Rc::new(TtlTable { context: context.clone(), table, ttl, cursor: RefCell::default() }))
     }
@@ -57,6 +58,7 @@ impl<K: Key, W: Aging> TtlTable<K, W> {
         if entries > 0 {
             let (limit, stamp) = (self.ttl.limit(), self.ttl.stamp());
             let mut table = self.table.borrow_mut();
+            table.expire(limit);
             table.sweep(
                 &mut self.cursor.borrow_mut(),
                 entries,

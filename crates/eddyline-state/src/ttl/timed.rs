@@ -27,6 +27,9 @@ pub trait Aging: Data {
     /// How much of it has expired, if that is what was touched at `limit` or before.
     fn age(&self, limit: i64) -> Age;
 
+    /// When it was touched last; `i64::MAX` if that is not known of some of it, which does not expire then.
+    fn last_touch(&self) -> i64;
+
     /// Drops what has expired and stamps with `stamp` what has no time yet.
     fn trim(&mut self, limit: i64, stamp: i64);
 }
@@ -75,11 +78,20 @@ impl<V: Data> Aging for Timed<V> {
         }
     }
 
+    fn last_touch(&self) -> i64 {
+        last_of(std::iter::once(self.touched_ms))
+    }
+
     fn trim(&mut self, _limit: i64, stamp: i64) {
         if self.touched_ms == NEVER_STAMPED {
             self.touched_ms = stamp;
         }
     }
+}
+
+/// The last of some touches.
+fn last_of(touches: impl Iterator<Item = i64>) -> i64 {
+    touches.map(|at| if at == NEVER_STAMPED { i64::MAX } else { at }).max().unwrap_or(i64::MAX)
 }
 
 impl<V: Data> TimedList<V> {
@@ -153,6 +165,10 @@ impl<V: Data> Aging for TimedList<V> {
         }
     }
 
+    fn last_touch(&self) -> i64 {
+        last_of(self.touched_ms.iter().copied())
+    }
+
     fn trim(&mut self, limit: i64, stamp: i64) {
         let mut times = self.touched_ms.iter();
         self.values.retain(|_| times.next().is_some_and(|at| !is_expired(*at, limit)));
@@ -171,6 +187,10 @@ impl<UK: Data + Ord, V: Data> Aging for BTreeMap<UK, Timed<V>> {
         } else {
             Age::Fresh
         }
+    }
+
+    fn last_touch(&self) -> i64 {
+        last_of(self.values().map(|entry| entry.touched_ms))
     }
 
     fn trim(&mut self, limit: i64, stamp: i64) {

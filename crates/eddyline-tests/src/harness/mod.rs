@@ -11,7 +11,7 @@ mod watch;
 pub use contract::check_contract;
 pub use door::{Door, find_job};
 pub use program::{Ended, Log, Place, Started, visible_files};
-pub use run::{Run, Settings, seed_offset};
+pub use run::{Run, Settings, rounds, seed_offset};
 pub use s3::S3Server;
 pub use storm::{Kill, Phase, Tally, Victim, storm};
 pub use watch::{Deadline, processes_with, signal, tell};

@@ -27,9 +27,10 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Two processes, a checkpoint every 50 ms, restarts at once and without limit.
+    /// Two processes, a checkpoint every 50 ms, restarts at once and without limit. Where RocksDB is built in, it keeps
+    /// the state of every other seed, with next to nothing in memory.
     pub fn new(program: &str, seed: u64) -> Self {
-        let options = [
+        let mut options = vec![
             "execution.checkpointing.interval=50 ms",
             "execution.checkpointing.num-retained=2",
             "execution.checkpointing.tolerable-failed-checkpoints=1000",
@@ -39,6 +40,9 @@ impl Settings {
             "heartbeat.interval=100 ms",
             "heartbeat.timeout=1 s",
         ];
+        if cfg!(feature = "rocksdb") && seed % 2 == 1 {
+            options.extend(["state.backend.type=rocksdb", "state.backend.rocksdb.memory.resident=2 kb"]);
+        }
         Settings {
             program: program.into(),
             seed,
@@ -53,6 +57,12 @@ impl Settings {
 /// What the environment variable `EDDYLINE_TESTS_SEED` says: it is added to all seeds, to try others than the usual.
 pub fn seed_offset() -> u64 {
     std::env::var("EDDYLINE_TESTS_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+/// What the environment variable `EDDYLINE_TESTS_ROUNDS` says: how often kill tests with rounds go through all their
+/// jobs, each time with other seeds (1).
+pub fn rounds() -> usize {
+    std::env::var("EDDYLINE_TESTS_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
 }
 
 /// A job in its directory.

@@ -1,12 +1,19 @@
 //! Every job of the catalogue is killed a few times on the way, workers and supervisor in turn, and loses and doubles
-//! nothing.
+//! nothing. Where RocksDB is built in, each new supervisor has the other state backend.
 use eddyline_catalogue::{CATALOGUE, CatalogueJob};
-use eddyline_tests::harness::{Deadline, Place, Signal, Started, processes_with, seed_offset, signal, tell};
+use eddyline_tests::harness::{
+    Deadline, Place, Signal, Started, processes_with, rounds, seed_offset, signal, tell,
+};
 use eddyline_tests::workload::catalogue_input;
+use std::cell::Cell;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_catalogue-workload");
-/// Kills of each job.
+/// Kills of each job and round.
 const KILLS: usize = 4;
+/// What keeps state, each supervisor the next one.
+const BACKENDS: &[&str] = if cfg!(feature = "rocksdb") { &["rocksdb", "hashmap"] } else { &["hashmap"] };
+/// Next to nothing stays in memory beside RocksDB, so that nearly every access goes there.
+const RESIDENT: &str = "-Dstate.backend.rocksdb.memory.resident=2 kb";
 
 const INTERVAL: &str = "-Dexecution.checkpointing.interval=40 ms";
 const OPTIONS: [&str; 7] = [
@@ -23,13 +30,20 @@ struct Run {
     job: CatalogueJob,
     place: Place,
     seed: u64,
+    /// Counts supervisors; says which backend comes next.
+    started: Cell<usize>,
 }
 
 impl Run {
     fn start(&self) -> Started {
         let (checkpoints, out, seed) =
             (self.place.text("checkpoints"), self.place.text("out"), self.seed.to_string());
-        let arguments = ["--processes", "2", "-p", "2", "--checkpoint-dir", &checkpoints];
+        let backend = BACKENDS[self.started.get() % BACKENDS.len()];
+        self.started.set(self.started.get() + 1);
+        let backend = format!("-Dstate.backend.type={backend}");
+        let directory = format!("-Dstate.backend.rocksdb.localdir={}", self.place.text("state"));
+        let arguments =
+            ["--processes", "2", "-p", "2", "--checkpoint-dir", &checkpoints, &backend, &directory, RESIDENT];
         let periodic = (!self.job.is_bounded).then_some(INTERVAL);
         let arguments = arguments.into_iter().chain(periodic).chain(OPTIONS);
         let arguments = arguments.chain(["--", &out, self.job.name, &seed]);
@@ -97,13 +111,18 @@ fn kill(run: &Run) -> usize {
 #[test]
 #[ignore = "takes a minute; cargo xtask test runs it"]
 fn every_job_of_the_catalogue_survives_kills() {
-    let mut all = 0;
-    for (number, job) in (0u64..).zip(CATALOGUE) {
-        let run = Run { job: *job, place: Place::new(PROGRAM).unwrap(), seed: 500 + number + seed_offset() };
-        let kills = kill(&run);
-        tell(&format!("{}: {kills} kills", job.name));
-        assert!(kills >= 2, "{}: only {kills} kills", job.name);
-        all += kills;
+    for round in 0..rounds() {
+        let mut all = 0;
+        for (number, job) in (0usize..).zip(CATALOGUE) {
+            let place = Place::new(PROGRAM).unwrap();
+            let seed = 500 + (round * CATALOGUE.len() + number) as u64 + seed_offset();
+            let run = Run { job: *job, place, seed, started: Cell::new(number + round) };
+            let kills = kill(&run);
+            tell(&format!("{}: {kills} kills", job.name));
+            assert!(kills >= 2, "{}: only {kills} kills", job.name);
+            all += kills;
+        }
+        tell(&format!("{all} kills in round {round}, with state in {BACKENDS:?}"));
+        assert!(all >= CATALOGUE.len() * 3, "only {all} kills");
     }
-    assert!(all >= CATALOGUE.len() * 3, "only {all} kills");
 }

@@ -8,6 +8,7 @@ mod options;
 mod parameters;
 mod recipe;
 mod runtime_mode;
+mod state_backend;
 mod values;
 
 pub use cached_file::{CachedFile, DistributedCache};
@@ -15,6 +16,7 @@ pub(crate) use graph::{GraphBuilder, Route};
 pub use options::Options;
 pub use parameters::Parameters;
 pub use runtime_mode::RuntimeMode;
+pub use state_backend::{StateBackendOptions, StateBackendType};
 
 use crate::execution;
 use crate::source::{CollectionSource, DataGenerator, SourceOperator, SourceSettings, SplitSource};

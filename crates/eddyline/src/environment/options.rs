@@ -1,6 +1,7 @@
 //! The options of a job, in Flink's words where Flink has them.
 
 use super::RuntimeMode;
+use super::state_backend::StateBackendOptions;
 use super::values::{boolean, bytes, closest, duration, millis, number};
 use eddyline_core::{Error, Result};
 use eddyline_protocol::{AttemptConfig, CheckpointConfig, RestartStrategy};
@@ -36,6 +37,8 @@ pub struct Options {
     /// Where such copies are kept; none: below the first of `tmp_dirs`.
     pub local_backup_dir: Option<std::path::PathBuf>,
     claims: bool,
+    /// Where state is that belongs to keys.
+    pub state_backend: StateBackendOptions,
     restart_options: BTreeMap<String, String>,
 }
 
@@ -55,6 +58,7 @@ impl Default for Options {
             local_backup: false,
             local_backup_dir: None,
             claims: false,
+            state_backend: StateBackendOptions::default(),
             restart_options: BTreeMap::new(),
         }
     }
@@ -120,6 +124,14 @@ const ENTRIES: &[OptionEntry] = entries! {
         |options, key, value| options.runtime.allow_non_restored_state = boolean(key, value)?;
     "execution.state-recovery.drop-state", "uids of operators whose state is dropped at the start, separated by commas (none)",
         |options, _key, value| options.runtime.drop_state = list(value).into_iter().collect();
+    "state.backend.type", "`hashmap` (in memory) or `rocksdb` (larger than memory) (hashmap)",
+        |options, key, value| options.state_backend.set_type(key, value)?;
+    "state.backend.rocksdb.localdir", "local directory for state beyond memory (the first of `io.tmp.dirs`)",
+        |options, _key, value| options.state_backend.directory = Some(path(value));
+    "state.backend.rocksdb.memory.resident", "state in memory beside RocksDB, of each worker (40 % of its memory)",
+        |options, key, value| options.state_backend.resident_bytes = Some(bytes(key, value)?);
+    "state.backend.rocksdb.thread.num", "threads of RocksDB that write and merge files, of each process (2)",
+        |options, key, value| options.state_backend.background_threads = number(key, value)?;
     "execution.buffer-timeout", "longest time a small batch is held back (200 us)",
         |options, key, value| options.runtime.buffer_timeout = duration(key, value)?;
     "heartbeat.interval", "between two signs of life of a process (500 ms)",
@@ -305,6 +317,7 @@ impl Options {
         let interval = runtime.checkpoints.interval_ms.or(CheckpointConfig::default().interval_ms);
         runtime.checkpoints.interval_ms = interval.filter(|interval_ms| *interval_ms > 0);
         runtime.validate()?;
+        self.state_backend.install(&self.tmp_dirs, &mut runtime.services)?;
         Ok(runtime)
     }
 }

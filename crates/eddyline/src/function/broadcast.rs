@@ -218,7 +218,7 @@ impl<K: Key> BroadcastOpenContext<'_, K> {
     /// As for [`BroadcastOpenContext::broadcast_state`], and if the other side is not keyed.
     pub fn value_state<V: Data>(&mut self, name: &str) -> Result<ValueState<V>> {
         match &mut self.keyed {
-            Some(keyed) => keyed.value(name, self.runtime.info()),
+            Some(keyed) => keyed.value(name, self.runtime.tables()),
             None => Err(eddyline_core::Error::config(format!("there is no key for the state `{name}`"))
                 .with_hint("call key_by before connect_broadcast to have state per key")),
         }

@@ -133,7 +133,7 @@ impl<K: Key> KeyedOpenContext<'_, K> {
     /// # Errors
     /// If the operator has another state of that name, or the name begins with `__`.
     pub fn value_state<V: Data>(&mut self, name: &str) -> Result<ValueState<V>> {
-        self.states.value(name, self.runtime.info())
+        self.states.value(name, self.runtime.tables())
     }
 
     /// A list per key.

@@ -6,7 +6,7 @@ use eddyline_core::{Clock, Data, Result};
 use eddyline_runtime::accumulators::{AccumulatorHandle, Accumulators, JobAccumulator};
 use eddyline_runtime::metrics::Metrics;
 use eddyline_runtime::migrations::Migrations;
-use eddyline_runtime::{InstanceInfo, OperatorContext, Services};
+use eddyline_runtime::{InstanceInfo, OperatorContext, Services, StateFactory};
 use eddyline_state::{BroadcastState, Migration, OperatorListState};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -64,6 +64,7 @@ pub struct RuntimeContext {
     accumulators: Accumulators,
     migrations: Migrations,
     states: States,
+    tables: StateFactory,
 }
 
 impl RuntimeContext {
@@ -78,7 +79,13 @@ impl RuntimeContext {
             accumulators: context.accumulators().clone(),
             migrations: context.migrations().clone(),
             states,
+            tables: context.states(),
         }
+    }
+
+    /// Makes the tables of this instance.
+    pub(crate) fn tables(&self) -> &StateFactory {
+        &self.tables
     }
 
     /// The facts about this instance: name and uid of the operator, number of the instance and how many there are,

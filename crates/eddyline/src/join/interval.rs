@@ -11,12 +11,14 @@
 use super::{LATE_LEFT_OUTPUT, LATE_RIGHT_OUTPUT, LEFT_INPUT, PAIR_OUTPUT, RIGHT_INPUT};
 use crate::function::Collector;
 use crate::late::emit_late;
+use crate::operators::fetching::{Due, DueTimers, hashes_of};
 use eddyline_core::{Batch, Data, Error, EventTime, Key, Record, Result, WATERMARK_MAX, WATERMARK_MIN};
-use eddyline_runtime::{InstanceInfo, Operator, OperatorContext, Progress, Stateful, panics};
+use eddyline_runtime::{Operator, OperatorContext, Progress, StateFactory, Stateful, panics};
 use eddyline_state::{KeyedTable, ManagedState, TimerTable};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::marker::PhantomData;
+use std::ops::Range;
 
 /// How far the right record of a pair may be from the left one, milliseconds: both ends belong to the interval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,16 +65,19 @@ struct Side<K, T> {
     timers: TimerTable<K>,
     /// How long after its time a row can find a partner: `partner's time <= time + keeps_ms`.
     keeps_ms: i64,
+    /// What is fetched for the keys that are looked through next.
+    due: DueTimers,
 }
 
 impl<K: Key, T: Data> Side<K, T> {
-    fn new(name: &str, keeps_ms: i64, info: &InstanceInfo) -> Self {
-        let (groups, max) = (info.key_groups, info.max_parallelism);
-        Side {
-            rows: KeyedTable::new(format!("{name}-rows"), groups, max),
+    fn new(name: &str, keeps_ms: i64, states: &StateFactory) -> Result<Self> {
+        let (groups, max) = (states.info().key_groups, states.info().max_parallelism);
+        Ok(Side {
+            rows: states.keyed_table(format!("{name}-rows"))?,
             timers: TimerTable::new(format!("{name}-expiry"), groups, max),
             keeps_ms,
-        }
+            due: DueTimers::default(),
+        })
     }
 
     fn visit_states(&mut self, visit: &mut dyn FnMut(&mut dyn ManagedState) -> Result<()>) -> Result<()> {
@@ -107,9 +112,14 @@ impl<K: Key, T: Data> Side<K, T> {
         }
     }
 
-    /// Drops the rows that are of no use any more.
-    fn expire(&mut self, watermark: EventTime) {
-        while let Some(timer) = self.timers.pop_due(watermark) {
+    /// Drops the rows that are of no use any more; answers whether that is done.
+    fn expire(&mut self, watermark: EventTime) -> Result<bool> {
+        loop {
+            let rows: &mut dyn ManagedState = &mut self.rows;
+            if self.due.next(&mut self.timers, watermark, &mut [rows])? == Due::Waiting {
+                return Ok(false);
+            }
+            let Some(timer) = self.timers.pop_due(watermark) else { return Ok(true) };
             let hash = timer.key.stable_hash();
             let Some(rows) = self.rows.get_mut(hash, &timer.key) else { continue };
             // Useful: `time + keeps_ms + 1 > watermark`.
@@ -136,6 +146,8 @@ pub struct IntervalJoinOperator<K, L, R, O, LeftKey, RightKey, F> {
     function: F,
     emits_late: bool,
     sides: Option<(Side<K, L>, Side<K, R>)>,
+    /// Rows are being dropped: records that are after that have to wait.
+    expiring: bool,
     out: Collector<O>,
     _rows: PhantomData<fn(L, R)>,
 }
@@ -163,8 +175,18 @@ where
     ) -> Result<Self> {
         interval.check()?;
         let out = Collector::at(0);
-        let (sides, _rows) = (None, PhantomData);
-        Ok(IntervalJoinOperator { interval, left_key, right_key, function, emits_late, sides, out, _rows })
+        let (sides, expiring, _rows) = (None, false, PhantomData);
+        Ok(IntervalJoinOperator {
+            interval,
+            left_key,
+            right_key,
+            function,
+            emits_late,
+            sides,
+            expiring,
+            out,
+            _rows,
+        })
     }
 
     fn take_left(&mut self, mut batch: Batch, context: &mut OperatorContext<'_>) -> Result<()> {
@@ -253,10 +275,17 @@ where
 {
     fn open(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
         // A partner of a left row is at most `upper_ms` after it, one of a right row at most `-lower_ms`.
-        let left = Side::new("left", self.interval.upper_ms, context.info());
-        let right = Side::new("right", self.interval.lower_ms.saturating_neg(), context.info());
+        let left = Side::new("left", self.interval.upper_ms, &context.states())?;
+        let right = Side::new("right", self.interval.lower_ms.saturating_neg(), &context.states())?;
         self.sides = Some((left, right));
         Ok(())
+    }
+
+    fn key_hashes(&mut self, input: usize, batch: &Batch, rows: Range<usize>) -> Result<Vec<u64>> {
+        match input {
+            LEFT_INPUT => hashes_of(batch, rows, &self.left_key),
+            _ => hashes_of(batch, rows, &self.right_key),
+        }
     }
 
     fn on_batch(&mut self, input: usize, batch: Batch, context: &mut OperatorContext<'_>) -> Result<()> {
@@ -269,9 +298,12 @@ where
 
     fn on_watermark(&mut self, watermark: EventTime, _context: &mut OperatorContext<'_>) -> Result<Progress> {
         let (left, right) = self.sides.as_mut().expect("invariant: open is called first");
-        left.expire(watermark);
-        right.expire(watermark);
-        Ok(Progress::Done)
+        self.expiring = !(left.expire(watermark)? & right.expire(watermark)?);
+        Ok(if self.expiring { Progress::Waiting } else { Progress::Done })
+    }
+
+    fn accepts_input(&self) -> bool {
+        !self.expiring
     }
 
     fn output_watermark(&self, input: EventTime) -> EventTime {

@@ -34,11 +34,13 @@ pub use windowed::{OpenWindow, WindowJoinOperator, WindowPairs};
 pub use windows::JoinWindows;
 
 use crate::late::emit_late;
+use crate::operators::fetching::hashes_of;
 use eddyline_core::{Batch, Data, Error, EventTime, Key, Record, Result};
 use eddyline_runtime::{Operator, OperatorContext, Progress, Stateful, panics};
 use eddyline_state::ManagedState;
 use side::Side;
 use std::marker::PhantomData;
+use std::ops::Range;
 
 /// The input of the left side.
 pub const LEFT_INPUT: usize = 0;
@@ -70,6 +72,8 @@ pub struct JoinOperator<K, L, R, O, LeftKey, RightKey, Join> {
     join: Join,
     options: JoinOptions,
     sides: Option<(Side<K, L>, Side<K, R>)>,
+    /// Rows are being dropped: records that are after that have to wait.
+    expiring: bool,
     _output: PhantomData<fn() -> O>,
 }
 
@@ -92,7 +96,8 @@ where
             return Err(Error::config(format!("rows of a join cannot be kept for {negative} ms"))
                 .with_hint("the retention time is whole milliseconds, or none to keep rows for ever"));
         }
-        Ok(JoinOperator { left_key, right_key, join, options, sides: None, _output: PhantomData })
+        let (sides, expiring, _output) = (None, false, PhantomData);
+        Ok(JoinOperator { left_key, right_key, join, options, sides, expiring, _output })
     }
 
     fn sides(&mut self) -> &mut (Side<K, L>, Side<K, R>) {
@@ -173,10 +178,17 @@ where
 {
     fn open(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
         let retention = self.options.retention_ms;
-        let left = Side::new("left", retention, context.info());
-        let right = Side::new("right", retention, context.info());
+        let left = Side::new("left", retention, &context.states())?;
+        let right = Side::new("right", retention, &context.states())?;
         self.sides = Some((left, right));
         Ok(())
+    }
+
+    fn key_hashes(&mut self, input: usize, batch: &Batch, rows: Range<usize>) -> Result<Vec<u64>> {
+        match input {
+            LEFT_INPUT => hashes_of(batch, rows, &self.left_key),
+            _ => hashes_of(batch, rows, &self.right_key),
+        }
     }
 
     fn on_batch(&mut self, input: usize, batch: Batch, context: &mut OperatorContext<'_>) -> Result<()> {
@@ -189,8 +201,12 @@ where
 
     fn on_watermark(&mut self, watermark: EventTime, _context: &mut OperatorContext<'_>) -> Result<Progress> {
         let (left, right) = self.sides();
-        left.expire(watermark);
-        right.expire(watermark);
-        Ok(Progress::Done)
+        let expired = left.expire(watermark)? & right.expire(watermark)?;
+        self.expiring = !expired;
+        Ok(if expired { Progress::Done } else { Progress::Waiting })
+    }
+
+    fn accepts_input(&self) -> bool {
+        !self.expiring
     }
 }

@@ -1,7 +1,8 @@
 //! One side of a join: the rows that wait for partners.
 
+use crate::operators::fetching::{Due, DueTimers};
 use eddyline_core::{Data, EventTime, Key, Record, Result};
-use eddyline_runtime::InstanceInfo;
+use eddyline_runtime::StateFactory;
 use eddyline_state::{KeyedTable, ManagedState, TimerTable};
 
 /// The rows of a key are looked through for expired ones at most this many times per retention time: each look costs
@@ -28,19 +29,22 @@ pub struct KeptRows<T> {
 
 /// The rows of one side.
 pub(super) struct Side<K, T> {
-    rows: KeyedTable<K, KeptRows<T>>,
+    pub(super) rows: KeyedTable<K, KeptRows<T>>,
     timers: TimerTable<K>,
     retention_ms: Option<i64>,
+    /// What is fetched for the keys that are looked through next.
+    due: DueTimers,
 }
 
 impl<K: Key, T: Data> Side<K, T> {
-    pub(super) fn new(name: &str, retention_ms: Option<i64>, info: &InstanceInfo) -> Self {
-        let (groups, max) = (info.key_groups, info.max_parallelism);
-        Side {
-            rows: KeyedTable::new(format!("{name}-rows"), groups, max),
+    pub(super) fn new(name: &str, retention_ms: Option<i64>, states: &StateFactory) -> Result<Self> {
+        let (groups, max) = (states.info().key_groups, states.info().max_parallelism);
+        Ok(Side {
+            rows: states.keyed_table(format!("{name}-rows"))?,
             timers: TimerTable::new(format!("{name}-expiry"), groups, max),
             retention_ms,
-        }
+            due: DueTimers::default(),
+        })
     }
 
     pub(super) fn visit_states(
@@ -74,10 +78,15 @@ impl<K: Key, T: Data> Side<K, T> {
         kept.rows.push(Kept { timestamp: row.timestamp, value: row.value });
     }
 
-    /// Drops rows that have expired, some of them a little later than at once.
-    pub(super) fn expire(&mut self, watermark: EventTime) {
-        let Some(retention) = self.retention_ms else { return };
-        while let Some(timer) = self.timers.pop_due(watermark) {
+    /// Drops rows that have expired, some of them a little later than at once; answers whether that is done.
+    pub(super) fn expire(&mut self, watermark: EventTime) -> Result<bool> {
+        let Some(retention) = self.retention_ms else { return Ok(true) };
+        loop {
+            let rows: &mut dyn ManagedState = &mut self.rows;
+            if self.due.next(&mut self.timers, watermark, &mut [rows])? == Due::Waiting {
+                return Ok(false);
+            }
+            let Some(timer) = self.timers.pop_due(watermark) else { return Ok(true) };
             let hash = timer.key.stable_hash();
             let Some(kept) = self.rows.get_mut(hash, &timer.key) else { continue };
             kept.rows.retain(|row| row.timestamp.saturating_add(retention) >= watermark);

@@ -13,6 +13,7 @@ use eddyline_protocol::CheckpointId;
 use eddyline_runtime::{Operator, OperatorContext, Progress, Stateful};
 use eddyline_state::ManagedState;
 use std::marker::PhantomData;
+use std::ops::Range;
 
 /// A record of either side of a join: what window assigners, triggers and evictors of joins and co-groups see.
 ///
@@ -87,6 +88,13 @@ fn tagged<T: Data, S: Data>(batch: &mut Batch, side: impl Fn(T) -> S) -> Result<
     Ok(Batch::from_rows(tagged.collect::<Vec<_>>(), batch.created_micros))
 }
 
+/// Copies of some rows of a batch, tagged: the function for keys of the inner operator knows tagged records only.
+fn copied<T: Data, S: Data>(batch: &Batch, rows: Range<usize>, side: impl Fn(T) -> S) -> Result<Batch> {
+    let rows = batch.rows::<T>()?[rows].iter();
+    let tagged = rows.map(|row| Record { value: side(row.value.clone()), timestamp: row.timestamp });
+    Ok(Batch::from_rows(tagged.collect::<Vec<_>>(), batch.created_micros))
+}
+
 impl<L, R, O: Stateful> Stateful for TwoSides<L, R, O> {
     fn visit_states(&mut self, visit: &mut dyn FnMut(&mut dyn ManagedState) -> Result<()>) -> Result<()> {
         self.inner.visit_states(visit)
@@ -100,6 +108,14 @@ impl<L: Data, R: Data, O: Operator> Operator for TwoSides<L, R, O> {
 
     fn restored(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
         self.inner.restored(context)
+    }
+
+    fn key_hashes(&mut self, input: usize, batch: &Batch, rows: Range<usize>) -> Result<Vec<u64>> {
+        let tagged = match input {
+            LEFT_INPUT => copied(batch, rows, Sided::<L, R>::Left)?,
+            _ => copied(batch, rows, Sided::<L, R>::Right)?,
+        };
+        self.inner.key_hashes(0, &tagged, 0..tagged.len())
     }
 
     fn on_batch(&mut self, input: usize, mut batch: Batch, context: &mut OperatorContext<'_>) -> Result<()> {

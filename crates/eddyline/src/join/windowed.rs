@@ -13,12 +13,14 @@ use super::windows::JoinWindows;
 use super::{LATE_LEFT_OUTPUT, LATE_RIGHT_OUTPUT, LEFT_INPUT, PAIR_OUTPUT, RIGHT_INPUT};
 use crate::function::Collector;
 use crate::late::emit_late;
+use crate::operators::fetching::{Due, DueTimers, hashes_of};
 use crate::window::{TimeWindow, Window};
 use eddyline_core::{Batch, Data, Error, EventTime, Key, Record, Result, WATERMARK_MAX};
 use eddyline_runtime::{Operator, OperatorContext, Progress, Stateful, panics};
 use eddyline_state::{KeyedTable, ManagedState, TimerTable};
 use std::any::Any;
 use std::marker::PhantomData;
+use std::ops::Range;
 
 /// A window of a key that is open.
 #[derive(Debug, Clone, PartialEq, Data)]
@@ -127,6 +129,16 @@ pub struct WindowJoinOperator<K, L, R, O, LeftKey, RightKey, F> {
 struct States<K, L, R> {
     open: KeyedTable<K, Vec<OpenWindow<L, R>>>,
     timers: TimerTable<K>,
+    /// What is fetched for the windows that end next.
+    due: DueTimers,
+}
+
+/// The next window that has ended.
+enum Ended<K, L, R> {
+    None,
+    /// Its state is on its way.
+    Waiting,
+    Window(K, OpenWindow<L, R>),
 }
 
 impl<K: Key, L: Data, R: Data> States<K, L, R> {
@@ -178,9 +190,13 @@ impl<K: Key, L: Data, R: Data> States<K, L, R> {
     }
 
     /// Takes out the next window that ends by `limit` (its last millisecond).
-    fn take_due(&mut self, limit: i64) -> Option<(K, OpenWindow<L, R>)> {
+    fn take_due(&mut self, limit: i64) -> Result<Ended<K, L, R>> {
         loop {
-            let timer = self.timers.pop_due(limit)?;
+            let open: &mut dyn ManagedState = &mut self.open;
+            if self.due.next(&mut self.timers, limit, &mut [open])? == Due::Waiting {
+                return Ok(Ended::Waiting);
+            }
+            let Some(timer) = self.timers.pop_due(limit) else { return Ok(Ended::None) };
             let hash = timer.key.stable_hash();
             let window = TimeWindow { start: timer.namespace, end: timer.time + 1 };
             let Some(open) = self.open.get_mut(hash, &timer.key) else { continue };
@@ -189,7 +205,7 @@ impl<K: Key, L: Data, R: Data> States<K, L, R> {
             if open.is_empty() {
                 self.open.remove(hash, &timer.key);
             }
-            return Some((timer.key, due));
+            return Ok(Ended::Window(timer.key, due));
         }
     }
 }
@@ -317,8 +333,18 @@ where
                 return Ok(Progress::More);
             }
             let states = self.states.as_mut().expect("invariant: open is called first");
-            let next = self.firing.take().or_else(|| states.take_due(limit).map(|(key, due)| (key, due, 0)));
-            let Some((key, window, from)) = next else { break };
+            let (key, window, from) = match self.firing.take() {
+                Some(firing) => firing,
+                None => match states.take_due(limit)? {
+                    Ended::None => break,
+                    Ended::Window(key, due) => (key, due, 0),
+                    Ended::Waiting => {
+                        self.refuses |= bounded;
+                        self.out.flush(PAIR_OUTPUT, 0, context)?;
+                        return Ok(Progress::Waiting);
+                    }
+                },
+            };
             self.out.set_timestamp(window.window.end - 1);
             let rest = self.function.fire(&key, &window, from, rows_max, &mut self.out)?;
             self.out.flush_full(PAIR_OUTPUT, 0, context)?;
@@ -334,7 +360,9 @@ where
 
     fn wake_for_the_clock(&mut self, context: &mut OperatorContext<'_>) {
         let next = self.states.as_ref().and_then(|states| states.timers.next_time());
-        if let Some(last) = next.filter(|_| self.windows.is_processing_time()) {
+        // Windows that wait for their state go on when it is there.
+        let waits = self.states.as_ref().is_some_and(|states| states.due.is_fetching());
+        if let Some(last) = next.filter(|_| self.windows.is_processing_time() && !waits) {
             context.wake_at(last.saturating_add(1));
         }
     }
@@ -362,14 +390,22 @@ where
 {
     fn open(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
         let (groups, max) = (context.info().key_groups, context.info().max_parallelism);
-        let open = KeyedTable::new("windows", groups, max);
-        self.states = Some(States { open, timers: TimerTable::new("window-ends", groups, max) });
+        let open = context.states().keyed_table("windows")?;
+        let timers = TimerTable::new("window-ends", groups, max);
+        self.states = Some(States { open, timers, due: DueTimers::default() });
         Ok(())
     }
 
     fn restored(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
         self.wake_for_the_clock(context);
         Ok(())
+    }
+
+    fn key_hashes(&mut self, input: usize, batch: &Batch, rows: Range<usize>) -> Result<Vec<u64>> {
+        match input {
+            LEFT_INPUT => hashes_of(batch, rows, &self.left_key),
+            _ => hashes_of(batch, rows, &self.right_key),
+        }
     }
 
     fn on_batch(&mut self, input: usize, mut batch: Batch, context: &mut OperatorContext<'_>) -> Result<()> {
@@ -408,6 +444,9 @@ where
             return Ok(Progress::Done);
         }
         let progress = self.fire(now_ms - 1, false, context)?;
+        if progress == Progress::Waiting {
+            return Ok(progress);
+        }
         self.fired = now_ms;
         self.wake_for_the_clock(context);
         Ok(progress)

@@ -2,6 +2,7 @@
 //! one.
 
 use super::core::{KeyOf, KeyedCore, ProcessingTimersAtEnd};
+use super::fetching::hashes_of;
 use crate::function::{
     BroadcastContext, BroadcastOpenContext, BroadcastProcessFunction, BroadcastReadContext, BroadcastReader,
     Collector, KeyedBroadcastProcessFunction, ProcessContext, RuntimeContext, TimeDomain,
@@ -13,6 +14,7 @@ use eddyline_runtime::panics::at_row;
 use eddyline_runtime::{Operator, OperatorContext, Progress, Stateful};
 use eddyline_state::ManagedState;
 use std::marker::PhantomData;
+use std::ops::Range;
 
 /// The broadcast input.
 const BROADCAST: usize = 1;
@@ -153,6 +155,13 @@ where
 
     fn restored(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
         self.core.finish(0, context)
+    }
+
+    fn key_hashes(&mut self, input: usize, batch: &Batch, rows: Range<usize>) -> Result<Vec<u64>> {
+        match input {
+            BROADCAST => Ok(Vec::new()),
+            _ => hashes_of(batch, rows, |value: &T| (self.key_of)(value)),
+        }
     }
 
     fn on_batch(&mut self, input: usize, mut batch: Batch, context: &mut OperatorContext<'_>) -> Result<()> {

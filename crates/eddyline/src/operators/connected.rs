@@ -1,6 +1,7 @@
 //! The operators that run functions on two streams. Input 0 is the first stream, input 1 the second.
 
 use super::core::{KeyOf, KeyedCore, ProcessingTimersAtEnd};
+use super::fetching::hashes_of;
 use super::process_function::ProcessCore;
 use crate::function::{CoProcessFunction, KeyedCoProcessFunction, TimeDomain};
 use crate::side_output::SidePorts;
@@ -10,6 +11,7 @@ use eddyline_runtime::panics::at_row;
 use eddyline_runtime::{Operator, OperatorContext, Progress, Stateful};
 use eddyline_state::ManagedState;
 use std::marker::PhantomData;
+use std::ops::Range;
 
 /// The input of the first stream.
 const FIRST: usize = 0;
@@ -124,6 +126,13 @@ where
 
     fn restored(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
         self.core.finish(0, context)
+    }
+
+    fn key_hashes(&mut self, input: usize, batch: &Batch, rows: Range<usize>) -> Result<Vec<u64>> {
+        match input {
+            FIRST => hashes_of(batch, rows, |value: &A| (self.keys.0)(value)),
+            _ => hashes_of(batch, rows, |value: &B| (self.keys.1)(value)),
+        }
     }
 
     fn on_batch(&mut self, input: usize, mut batch: Batch, context: &mut OperatorContext<'_>) -> Result<()> {

@@ -1,5 +1,6 @@
 //! What operators with functions on keyed streams have in common: keys, states, timers, outputs.
 
+use super::fetching::{Due, DueTimers};
 use crate::function::{
     Collector, KeyedContext, KeyedOpenContext, ProcessContext, RuntimeContext, TimeDomain,
 };
@@ -43,6 +44,8 @@ pub(crate) struct KeyedCore<K, U> {
     firing: bool,
     /// Records and timers since the last clean-up.
     calls: usize,
+    /// What is fetched for timers, in event time and in processing time.
+    due: [DueTimers; 2],
 }
 
 impl<K: Key, U: Data> KeyedCore<K, U> {
@@ -59,6 +62,7 @@ impl<K: Key, U: Data> KeyedCore<K, U> {
             end_horizon: None,
             firing: false,
             calls: 0,
+            due: Default::default(),
         }
     }
 
@@ -149,7 +153,10 @@ impl<K: Key, U: Data> KeyedCore<K, U> {
         }
         // At least a little: a watermark that moves makes states older without any record.
         self.states.clean_up(std::mem::take(&mut self.calls).max(1));
-        if let Some(time) = self.timers.as_ref().and_then(|timers| timers.processing.next_time()) {
+        // Timers that wait for their state go on when it is there.
+        if !self.due[TimeDomain::ProcessingTime as usize].is_fetching()
+            && let Some(time) = self.timers.as_ref().and_then(|timers| timers.processing.next_time())
+        {
             context.wake_at(time);
         }
         Ok(())
@@ -163,8 +170,18 @@ impl<K: Key, U: Data> KeyedCore<K, U> {
         function: impl FnMut(i64, TimeDomain, &mut KeyedContext<'_, K>, &mut Collector<U>) -> Result<()>,
     ) -> Result<Progress> {
         let progress = self.fire(TimeDomain::EventTime, watermark, context, function)?;
-        self.firing = progress == Progress::More;
+        self.firing = progress != Progress::Done;
         Ok(progress)
+    }
+
+    /// Whether the next timer of `domain` may fire.
+    fn next_due(&mut self, domain: TimeDomain, up_to: i64) -> Result<Due> {
+        let Some(timers) = &mut self.timers else { return Ok(Due::Ready) };
+        let table = match domain {
+            TimeDomain::EventTime => &mut timers.event,
+            TimeDomain::ProcessingTime => &mut timers.processing,
+        };
+        self.due[domain as usize].next(table, up_to, &mut self.states.states)
     }
 
     /// Fires the timers of `domain` that are due at `up_to`, with `function`; stops when the outputs are full.
@@ -178,6 +195,10 @@ impl<K: Key, U: Data> KeyedCore<K, U> {
         let mut progress = Progress::More;
         for _ in 0..TIMERS_PER_CALL {
             if !context.has_room() {
+                break;
+            }
+            if self.next_due(domain, up_to)? == Due::Waiting {
+                progress = Progress::Waiting;
                 break;
             }
             let due = self.timers.as_mut().and_then(|timers| match domain {

@@ -3,6 +3,7 @@
 mod broadcast;
 mod connected;
 mod core;
+pub(crate) mod fetching;
 mod key_run;
 mod process;
 mod process_function;

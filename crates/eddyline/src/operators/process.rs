@@ -1,6 +1,7 @@
 //! The operator that runs a [`KeyedProcessFunction`].
 
 use super::core::{KeyOf, KeyedCore, ProcessingTimersAtEnd};
+use super::fetching::hashes_of;
 use super::key_run::KeyRun;
 use crate::function::{KeyedProcessFunction, TimeDomain};
 use crate::side_output::SidePorts;
@@ -8,6 +9,7 @@ use eddyline_core::{Batch, Data, EventTime, Key, Result};
 use eddyline_runtime::panics::at_row;
 use eddyline_runtime::{Operator, OperatorContext, Progress, Stateful};
 use eddyline_state::ManagedState;
+use std::ops::Range;
 
 /// One instance.
 pub(crate) struct KeyedProcessOperator<K, T, U, F> {
@@ -51,6 +53,10 @@ impl<K: Key, T: Data, U: Data, F: KeyedProcessFunction<K, T, U>> Operator
 
     fn restored(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
         self.core.finish(0, context)
+    }
+
+    fn key_hashes(&mut self, _input: usize, batch: &Batch, rows: Range<usize>) -> Result<Vec<u64>> {
+        hashes_of(batch, rows, |value: &T| (self.key_of)(value))
     }
 
     fn on_batch(&mut self, _input: usize, mut batch: Batch, context: &mut OperatorContext<'_>) -> Result<()> {

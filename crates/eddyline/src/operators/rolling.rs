@@ -4,12 +4,14 @@
 //! timestamps.
 
 use super::core::KeyOf;
+use super::fetching::hashes_of;
 use crate::function::Collector;
 use eddyline_core::{Batch, Data, EventTime, Key, Result};
 use eddyline_runtime::panics::at_row;
 use eddyline_runtime::{Operator, OperatorContext, Progress, Stateful};
 use eddyline_state::{KeyedTable, ManagedState};
 use std::marker::PhantomData;
+use std::ops::Range;
 
 /// How a state follows the records of a key.
 pub(crate) trait Rolling<K, T>: 'static {
@@ -67,11 +69,17 @@ impl<K: Key, T: Data, R: Rolling<K, T>> Stateful for RollingOperator<K, T, R> {
 impl<K: Key, T: Data, R: Rolling<K, T>> Operator for RollingOperator<K, T, R> {
     fn open(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
         let info = context.info();
-        self.table = Some(KeyedTable::new(STATE, info.key_groups, info.max_parallelism));
-        if context.is_batch() {
+        if !context.is_batch() {
+            self.table = Some(context.states().keyed_table(STATE)?);
+        } else {
+            self.table = Some(KeyedTable::new(STATE, info.key_groups, info.max_parallelism));
             self.times = Some(KeyedTable::new("times", info.key_groups, info.max_parallelism));
         }
         Ok(())
+    }
+
+    fn key_hashes(&mut self, _input: usize, batch: &Batch, rows: Range<usize>) -> Result<Vec<u64>> {
+        hashes_of(batch, rows, |value: &T| (self.key_of)(value))
     }
 
     fn on_batch(&mut self, _input: usize, mut batch: Batch, context: &mut OperatorContext<'_>) -> Result<()> {
@@ -97,6 +105,7 @@ impl<K: Key, T: Data, R: Rolling<K, T>> Operator for RollingOperator<K, T, R> {
         }
         self.out.flush(0, batch.created_micros, context)
     }
+
     fn on_end(&mut self, context: &mut OperatorContext<'_>) -> Result<Progress> {
         let Some(times) = &self.times else { return Ok(Progress::Done) };
         let table = self.table.as_mut().expect("invariant: an operator is opened before it is used");

@@ -81,6 +81,7 @@ impl Attempt {
             // Time stands still while the pipeline works: a tick ends when its work is done.
             tick_micros: 0,
             on_event: options.on_event,
+            tick_per_batch: options.tick_per_batch,
             buffer_timeout_micros: 0,
             snapshot_entries_per_turn: options.snapshot_entries_per_turn,
             restored: restore.map(|manifest| Restored {

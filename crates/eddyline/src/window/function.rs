@@ -194,7 +194,7 @@ impl<K: Key, W: Window> WindowOpenContext<'_, '_, K, W> {
     /// If the operator has another state of that name, the name begins with `__`, or the windows are such as merge:
     /// what would become of their states nobody could tell.
     pub fn window_value_state<V: Data>(&mut self, name: &str) -> Result<ValueState<V>> {
-        self.panes.value(name, self.keyed.runtime.info(), &self.keyed.states.states)
+        self.panes.value(name, self.keyed.runtime.tables(), &self.keyed.states.states)
     }
 
     /// A list per key and window.

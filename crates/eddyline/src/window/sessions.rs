@@ -9,9 +9,11 @@
 use super::emission::Emission;
 use super::{Aggregator, LATE_OUTPUT, TimeWindow};
 use crate::late::emit_late;
+use crate::operators::fetching::{Due, DueTimers, hashes_of};
 use eddyline_core::{Batch, Data, Error, EventTime, Key, Record, Result};
 use eddyline_runtime::{Operator, OperatorContext, Progress, Stateful, panics};
 use eddyline_state::{KeyedTable, ManagedState, TimerTable};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Times further from the epoch than this belong to no session: their ends could not be told.
@@ -81,6 +83,16 @@ pub struct SessionWindowOperator<K, F, A: Aggregator> {
     firing: bool,
     /// Room for the keys of records that are added in one go, and their hashes.
     run: (Vec<u64>, Vec<K>),
+    /// What is fetched for the sessions that end next.
+    due: DueTimers,
+}
+
+/// The next session that has ended.
+enum Ended<K, S> {
+    None,
+    /// Its state is on its way.
+    Waiting,
+    Session(K, Session<S>),
 }
 
 struct States<K, S> {
@@ -114,8 +126,16 @@ where
             return Err(Error::config(format!("sessions with a gap of {gap_ms} ms are not possible"))
                 .with_hint("the gap is whole milliseconds greater than 0"));
         }
-        let run = (Vec::new(), Vec::new());
-        Ok(SessionWindowOperator { gap, key_of, aggregator, emits_late, states: None, firing: false, run })
+        Ok(SessionWindowOperator {
+            gap,
+            key_of,
+            aggregator,
+            emits_late,
+            states: None,
+            firing: false,
+            run: (Vec::new(), Vec::new()),
+            due: DueTimers::default(),
+        })
     }
 
     /// Adds a record to its session; answers the record if it is late.
@@ -168,9 +188,14 @@ where
     }
 
     /// Takes the next session that is due at `watermark`.
-    fn take_due(&mut self, watermark: EventTime) -> Option<(K, Session<A::State>)> {
+    fn take_due(&mut self, watermark: EventTime) -> Result<Ended<K, A::State>> {
         let States { sessions, timers } = self.states.as_mut().expect("invariant: open is called first");
-        while let Some(timer) = timers.pop_due(watermark) {
+        loop {
+            let of_keys: &mut dyn ManagedState = sessions;
+            if self.due.next(timers, watermark, &mut [of_keys])? == Due::Waiting {
+                return Ok(Ended::Waiting);
+            }
+            let Some(timer) = timers.pop_due(watermark) else { return Ok(Ended::None) };
             let hash = timer.key.stable_hash();
             let Some(of_key) = sessions.get_mut(hash, &timer.key) else { continue };
             let due = (of_key.first_end() - 1 == timer.time).then(|| of_key.open.remove(0));
@@ -181,22 +206,26 @@ where
                 timers.register(of_key.timer, hash, &timer.key, 0);
             }
             if let Some(session) = due {
-                return Some((timer.key, session));
+                return Ok(Ended::Session(timer.key, session));
             }
         }
-        None
     }
 
-    fn fire(&mut self, watermark: EventTime, context: &mut OperatorContext<'_>) -> Result<bool> {
+    fn fire(&mut self, watermark: EventTime, context: &mut OperatorContext<'_>) -> Result<Progress> {
         let mut emission = Emission::new(context, true);
-        while let Some((key, session)) = self.take_due(watermark) {
+        let progress = loop {
+            let (key, session) = match self.take_due(watermark)? {
+                Ended::None => break Progress::Done,
+                Ended::Waiting => break Progress::Waiting,
+                Ended::Session(key, session) => (key, session),
+            };
             let window = TimeWindow { start: session.start, end: session.end };
             if !emission.push(key, window, self.aggregator.result(&session.state))? {
-                return Ok(false);
+                return Ok(Progress::More);
             }
-        }
+        };
         emission.flush()?;
-        Ok(true)
+        Ok(progress)
     }
 }
 
@@ -248,9 +277,13 @@ where
 {
     fn open(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
         let (groups, max) = (context.info().key_groups, context.info().max_parallelism);
-        let sessions = KeyedTable::new("sessions", groups, max);
+        let sessions = context.states().keyed_table("sessions")?;
         self.states = Some(States { sessions, timers: TimerTable::new("session-ends", groups, max) });
         Ok(())
+    }
+
+    fn key_hashes(&mut self, _input: usize, batch: &Batch, rows: Range<usize>) -> Result<Vec<u64>> {
+        hashes_of(batch, rows, |value: &A::Input| (self.key_of)(value))
     }
 
     fn on_batch(&mut self, _input: usize, mut batch: Batch, context: &mut OperatorContext<'_>) -> Result<()> {
@@ -282,8 +315,9 @@ where
 
     fn on_watermark(&mut self, watermark: EventTime, context: &mut OperatorContext<'_>) -> Result<Progress> {
         let before = std::mem::replace(&mut self.firing, true);
-        if !self.fire(watermark, context)? {
-            return Ok(Progress::More);
+        let progress = self.fire(watermark, context)?;
+        if progress != Progress::Done {
+            return Ok(progress);
         }
         self.firing = false;
         if before {

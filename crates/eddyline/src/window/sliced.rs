@@ -7,6 +7,11 @@
 //! Firing stops when the outputs have no room and goes on where it stopped. No input is taken meanwhile: a record
 //! must not get into a window that is half emitted. A cut cannot come in between either, as the watermark of a tick
 //! is applied in full before the tick ends.
+//!
+//! Where the job's state has stores, those of tumbling windows are in one (see [`stored`](self)); slices of others stay in
+//! memory, as what is made of them does.
+
+mod stored;
 
 use super::assign::without_time;
 use super::emission::Emission;
@@ -14,10 +19,13 @@ use super::running::Runs;
 use super::{Aggregator, LATE_OUTPUT, SlicedWindows, TimeWindow, WindowTime};
 use crate::late::emit_late;
 use crate::operators::ProcessingTimersAtEnd;
+use crate::operators::fetching::hashes_of;
 use eddyline_core::{Batch, EventTime, Key, Record, Result, WATERMARK_MAX, WATERMARK_MIN};
 use eddyline_protocol::{StateDescriptor, StateManifest};
 use eddyline_runtime::{Operator, OperatorContext, Progress, Stateful, panics};
 use eddyline_state::{ManagedState, NamespacedTable, PartWriter, RestoreSource};
+use std::ops::Range;
+use stored::Stored;
 
 /// Where records of a slice go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +68,8 @@ pub struct SlicedWindowOperator<K, F, A: Aggregator> {
     emits_late: bool,
     at_end: ProcessingTimersAtEnd,
     slices: Option<NamespacedTable<K, A::State>>,
+    /// The slices instead, if they have a store.
+    stored: Option<Stored<K, A::State>>,
     runs: Runs<K, A::State>,
     current: CurrentSlice,
     /// Room for the keys of records that are added in one go.
@@ -95,6 +105,7 @@ where
             emits_late,
             at_end: ProcessingTimersAtEnd::Fire,
             slices: None,
+            stored: None,
             runs: Runs::new(windows),
             current: NO_SLICE,
             run: Vec::new(),
@@ -115,6 +126,13 @@ where
 
     fn slices(&mut self) -> &mut NamespacedTable<K, A::State> {
         self.slices.as_mut().expect("invariant: open is called first")
+    }
+
+    fn first_slice(&self) -> Option<EventTime> {
+        match (&self.stored, &self.slices) {
+            (Some(stored), _) => stored.first_slice(),
+            (None, slices) => slices.as_ref()?.first_namespace(),
+        }
     }
 
     fn is_tumbling(&self) -> bool {
@@ -160,7 +178,11 @@ where
         slice_end: EventTime,
         row: u64,
     ) {
-        let Self { slices, aggregator, key_of, run, .. } = self;
+        let Self { slices, aggregator, key_of, run, stored, .. } = self;
+        if let Some(stored) = stored {
+            stored.add(records.take(length), slice_end, row, aggregator, key_of);
+            return;
+        }
         let slices = slices.as_mut().expect("invariant: open is called first");
         if !slices.outgrows_cache(slice_end) {
             for (number, record) in (row..).zip(records.take(length)) {
@@ -202,15 +224,17 @@ where
         let bounded = self.windows.time() == WindowTime::Event;
         let mut emission = Emission::new(context, bounded);
         self.current = NO_SLICE;
-        let done = if self.is_tumbling() {
+        let progress = if let Some(stored) = &mut self.stored {
+            stored.fire(limit, self.windows.size_ms(), &self.aggregator, &mut emission)?
+        } else if self.is_tumbling() {
             self.fire_tumbling(limit, &mut emission)?
         } else {
             self.fire_sliding(limit, &mut emission)?
         };
         emission.flush()?;
-        if !done {
+        if progress != Progress::Done {
             self.firing = true;
-            return Ok(Progress::More);
+            return Ok(progress);
         }
         self.fired = limit;
         if std::mem::take(&mut self.firing) {
@@ -224,20 +248,20 @@ where
         &mut self,
         limit: EventTime,
         emission: &mut Emission<'_, '_, K, A::Output>,
-    ) -> Result<bool> {
+    ) -> Result<Progress> {
         loop {
             let (end, mut entries) = match self.taken.take() {
                 Some(taken) => taken,
                 None => match self.slices().first_namespace() {
                     Some(end) if end <= limit => (end, Box::new(self.slices().take_namespace(end)) as Box<_>),
-                    _ => return Ok(true),
+                    _ => return Ok(Progress::Done),
                 },
             };
             let window = TimeWindow { start: end - self.windows.size_ms(), end };
             for (_, key, state) in entries.by_ref() {
                 if !emission.push(key, window, self.aggregator.result(&state))? {
                     self.taken = Some((end, entries));
-                    return Ok(false);
+                    return Ok(Progress::More);
                 }
             }
         }
@@ -247,7 +271,7 @@ where
         &mut self,
         limit: EventTime,
         emission: &mut Emission<'_, '_, K, A::Output>,
-    ) -> Result<bool> {
+    ) -> Result<Progress> {
         loop {
             let (end, mut place) = match self.cursor.take() {
                 Some(cursor) => cursor,
@@ -258,7 +282,7 @@ where
                     }
                     None => {
                         self.drop_fired_slices(limit);
-                        return Ok(true);
+                        return Ok(Progress::Done);
                     }
                 },
             };
@@ -270,7 +294,7 @@ where
                 place += 1;
                 if !emission.push(key, window, value)? {
                     self.cursor = Some((end, place));
-                    return Ok(false);
+                    return Ok(Progress::More);
                 }
             }
             self.fired = end;
@@ -317,8 +341,10 @@ where
     }
 
     fn wake_for_processing_time(&mut self, context: &mut OperatorContext<'_>) {
+        // Windows that wait for their store go on when it has answered.
         if self.windows.time() == WindowTime::Processing
-            && let Some(end) = self.slices().first_namespace()
+            && !self.stored.as_ref().is_some_and(Stored::is_fetching)
+            && let Some(end) = self.first_slice()
         {
             context.wake_at(end);
         }
@@ -328,9 +354,10 @@ where
 impl<K: Key, F, A: Aggregator> Stateful for SlicedWindowOperator<K, F, A> {
     fn visit_states(&mut self, visit: &mut dyn FnMut(&mut dyn ManagedState) -> Result<()>) -> Result<()> {
         let derived_bytes = self.runs.memory_bytes();
-        match self.slices.as_mut() {
-            Some(slices) => visit(&mut SlicesState { slices, derived_bytes }),
-            None => Ok(()),
+        match (self.stored.as_mut(), self.slices.as_mut()) {
+            (Some(stored), _) => visit(stored.table()),
+            (None, Some(slices)) => visit(&mut SlicesState { slices, derived_bytes }),
+            (None, None) => Ok(()),
         }
     }
 }
@@ -343,6 +370,9 @@ where
 {
     fn open(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
         let info = context.info();
+        if self.is_tumbling() {
+            self.stored = context.states().stored_windows("slices")?.map(Stored::new);
+        }
         self.slices = Some(NamespacedTable::new("slices", info.key_groups, info.max_parallelism));
         Ok(())
     }
@@ -360,6 +390,10 @@ where
             self.take_in(last);
         }
         Ok(())
+    }
+
+    fn key_hashes(&mut self, _input: usize, batch: &Batch, rows: Range<usize>) -> Result<Vec<u64>> {
+        hashes_of(batch, rows, |value: &A::Input| (self.key_of)(value))
     }
 
     fn on_batch(&mut self, _input: usize, mut batch: Batch, context: &mut OperatorContext<'_>) -> Result<()> {

@@ -11,11 +11,13 @@ use super::tables::Tables;
 use super::timers::{Asking, Lifetime, PaneTimers, table_of};
 use crate::function::TimeDomain;
 use crate::late::emit_late;
+use crate::operators::fetching::{Due, DueTimers, hashes_of};
 use crate::operators::{KeyOf, ProcessingTimersAtEnd};
 use crate::side_output::SidePorts;
 use eddyline_core::{Batch, Data, Error, EventTime, Key, Record, Result, WATERMARK_MAX};
 use eddyline_runtime::{Operator, OperatorContext, Progress, Stateful, panics};
 use eddyline_state::{ManagedState, Timer};
+use std::ops::Range;
 
 /// Timers fired in one call before others get their turn.
 const TIMERS_PER_CALL: usize = 4096;
@@ -69,6 +71,8 @@ where
     is_firing: bool,
     /// The latest processing-time timer that fires at the end of the input.
     end_horizon: Option<i64>,
+    /// What is fetched for timers, in event time and in processing time.
+    due: [DueTimers; 2],
 }
 
 impl<K, T, A, Tr, C> WindowOperator<K, T, A, Tr, C>
@@ -105,6 +109,7 @@ where
             clock_ms: i64::MIN,
             is_firing: false,
             end_horizon: None,
+            due: Default::default(),
         }
     }
 
@@ -382,6 +387,11 @@ where
                 break;
             }
             let tables = self.tables.as_mut().expect("invariant: open is called first");
+            let (due, states) = (&mut self.due[domain as usize], &mut self.firing.states.states);
+            if tables.next_due(due, (domain, up_to), states)? == Due::Waiting {
+                progress = Progress::Waiting;
+                break;
+            }
             let Some(timer) = table_of(&mut tables.timers, domain).pop_due(up_to) else {
                 progress = Progress::Done;
                 break;
@@ -396,7 +406,10 @@ where
     /// Sends on what was collected, and sees to it that the next processing-time timer fires.
     fn finish(&mut self, created_micros: u64, context: &mut OperatorContext<'_>) -> Result<()> {
         self.firing.flush(created_micros, context)?;
-        if let Some(time) = self.tables.as_ref().and_then(|tables| tables.timers.processing.next_time()) {
+        // Timers that wait for their state go on when it is there.
+        if !self.due[TimeDomain::ProcessingTime as usize].is_fetching()
+            && let Some(time) = self.tables.as_ref().and_then(|tables| tables.timers.processing.next_time())
+        {
             // A moment belongs to a window until it is over.
             context.wake_at(time.saturating_add(1));
         }
@@ -429,12 +442,16 @@ where
     C: WindowContents<K, A::Window, T>,
 {
     fn open(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
-        self.tables = Some(Tables::new(context.info(), self.merging.is_some()));
+        self.tables = Some(Tables::new(&context.states(), self.merging.is_some())?);
         self.firing.open(context)
     }
 
     fn restored(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
         self.finish(0, context)
+    }
+
+    fn key_hashes(&mut self, _input: usize, batch: &Batch, rows: Range<usize>) -> Result<Vec<u64>> {
+        hashes_of(batch, rows, |value: &T| (self.key_of)(value))
     }
 
     fn on_batch(&mut self, _input: usize, mut batch: Batch, context: &mut OperatorContext<'_>) -> Result<()> {
@@ -451,7 +468,7 @@ where
 
     fn on_watermark(&mut self, watermark: EventTime, context: &mut OperatorContext<'_>) -> Result<Progress> {
         let progress = self.fire(TimeDomain::EventTime, watermark, context)?;
-        let was_firing = std::mem::replace(&mut self.is_firing, progress == Progress::More);
+        let was_firing = std::mem::replace(&mut self.is_firing, progress != Progress::Done);
         if was_firing && !self.is_firing {
             // Input was refused while the windows were fired.
             context.waker().wake_by_ref();

@@ -4,8 +4,8 @@ use super::super::Window;
 use super::pane::{WindowKey, namespace_of};
 use crate::state::States;
 use eddyline_core::{Data, Error, Key, Result};
-use eddyline_runtime::InstanceInfo;
-use eddyline_state::{KeyContext, NamespacedTable, ValueBackend, ValueState};
+use eddyline_runtime::StateFactory;
+use eddyline_state::{KeyContext, PlacedTable, ValueBackend, ValueState};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -14,7 +14,7 @@ trait PaneTable<K, W> {
     fn forget(&mut self, hash: u64, place: &WindowKey<K, W>);
 }
 
-impl<K: Key, W: Window, V: Data> PaneTable<K, W> for NamespacedTable<WindowKey<K, W>, V> {
+impl<K: Key, W: Window, V: Data> PaneTable<K, W> for PlacedTable<WindowKey<K, W>, V> {
     fn forget(&mut self, hash: u64, place: &WindowKey<K, W>) {
         self.remove(namespace_of(&place.window), hash, place);
     }
@@ -36,7 +36,7 @@ impl<K: Key, W: Window> PaneStates<K, W> {
     pub(crate) fn value<V: Data>(
         &mut self,
         name: &str,
-        info: &InstanceInfo,
+        tables: &StateFactory,
         states: &States,
     ) -> Result<ValueState<V>> {
         if self.windows_merge {
@@ -45,8 +45,7 @@ impl<K: Key, W: Window> PaneStates<K, W> {
             ))
             .with_hint("keep it per key, or use windows that do not merge"));
         }
-        let table = NamespacedTable::new(name, info.key_groups, info.max_parallelism);
-        let table = Rc::new(RefCell::new(table));
+        let table = Rc::new(RefCell::new(tables.placed_table(name)?));
         states.declare(name, table.clone())?;
         self.tables.push(table.clone());
         Ok(ValueState::new(Rc::new(PaneBackend { current: self.current.clone(), table })))
@@ -68,7 +67,7 @@ impl<K: Key, W: Window> PaneStates<K, W> {
 /// Values of the current window.
 struct PaneBackend<K, W, V> {
     current: KeyContext<WindowKey<K, W>>,
-    table: Rc<RefCell<NamespacedTable<WindowKey<K, W>, V>>>,
+    table: Rc<RefCell<PlacedTable<WindowKey<K, W>, V>>>,
 }
 
 impl<K: Key, W: Window, V: Data> ValueBackend<V> for PaneBackend<K, W, V> {

@@ -2,27 +2,60 @@
 
 use super::super::Window;
 use super::pane::{OpenWindow, WindowKey, namespace_of};
+use super::timers::table_of;
+use crate::function::TimeDomain;
+use crate::operators::fetching::{Due, DueTimers};
+use crate::state::States;
 use crate::timers::KeyedTimers;
 use eddyline_core::{Data, Key, Result};
-use eddyline_runtime::InstanceInfo;
-use eddyline_state::{KeyedTable, ManagedState, NamespacedTable};
+use eddyline_runtime::{Fetching, StateFactory};
+use eddyline_state::{KeyedTable, ManagedState, PlacedTable};
 
 /// Panes, open windows and timers.
 pub(super) struct Tables<K, W, P> {
-    pub(super) panes: NamespacedTable<WindowKey<K, W>, P>,
+    pub(super) panes: PlacedTable<WindowKey<K, W>, P>,
     /// The windows of each key that are open, if windows merge.
     pub(super) open: Option<KeyedTable<K, Vec<OpenWindow<W>>>>,
     pub(super) timers: KeyedTimers<WindowKey<K, W>>,
 }
 
-impl<K: Key, W: Window, P: Data> Tables<K, W, P> {
-    pub(super) fn new(info: &InstanceInfo, windows_merge: bool) -> Self {
-        let (groups, max) = (info.key_groups, info.max_parallelism);
-        Tables {
-            panes: NamespacedTable::new("__windows", groups, max),
-            open: windows_merge.then(|| KeyedTable::new("__open-windows", groups, max)),
-            timers: KeyedTimers::new(info),
+/// What a timer's key has.
+struct OfKey<'a> {
+    panes: &'a mut dyn ManagedState,
+    open: Option<&'a mut dyn ManagedState>,
+    states: &'a mut States,
+}
+
+impl Fetching for OfKey<'_> {
+    fn each(&mut self, visit: &mut dyn FnMut(&mut dyn ManagedState)) {
+        visit(self.panes);
+        if let Some(open) = &mut self.open {
+            visit(*open);
         }
+        self.states.each(visit);
+    }
+}
+
+impl<K: Key, W: Window, P: Data> Tables<K, W, P> {
+    pub(super) fn new(tables: &StateFactory, windows_merge: bool) -> Result<Self> {
+        Ok(Tables {
+            panes: tables.placed_table("__windows")?,
+            open: if windows_merge { Some(tables.keyed_table("__open-windows")?) } else { None },
+            timers: KeyedTimers::new(tables.info()),
+        })
+    }
+
+    /// Whether the next timer of `domain` may fire: what it needs of the operator's and of the function's `states` is in
+    /// memory.
+    pub(super) fn next_due(
+        &mut self,
+        due: &mut DueTimers,
+        (domain, up_to): (TimeDomain, i64),
+        states: &mut States,
+    ) -> Result<Due> {
+        let Tables { panes, open, timers } = self;
+        let open = open.as_mut().map(|open| open as &mut dyn ManagedState);
+        due.next(table_of(timers, domain), up_to, &mut OfKey { panes, open, states })
     }
 
     pub(super) fn visit(&mut self, visit: &mut dyn FnMut(&mut dyn ManagedState) -> Result<()>) -> Result<()> {
