@@ -1,5 +1,6 @@
 //! From a relational plan to a job graph.
 
+mod aggregates;
 mod joins;
 mod translate;
 mod uid;

@@ -5,7 +5,6 @@ use super::values::ValuesSource;
 use crate::catalog::TableDef;
 use crate::connector::{self, TableSink};
 use crate::operators::Settings;
-use crate::operators::aggregate::{AggregateSpec, GroupAggregate, WindowAggregate};
 use crate::operators::exchange::by_columns;
 use crate::operators::limit::LimitOperator;
 use crate::operators::normalize::ChangelogNormalize;
@@ -164,7 +163,7 @@ impl Translator {
         Settings { local_windows: has_local_windows(rel), ..self.settings.clone() }
     }
 
-    fn updating(&self, rel: &Rel) -> bool {
+    pub(super) fn updating(&self, rel: &Rel) -> bool {
         changelog_mode(rel, self.settings.batch, &connector::is_changelog).is_updating()
     }
 
@@ -280,36 +279,7 @@ impl Translator {
                 Ok(Stream { node, uid, updating, single: false })
             }
             Op::Window { input, kind, time, partition } => self.window(rel, input, *kind, *time, partition),
-            Op::Aggregate { input, keys, calls, window } => {
-                let stream = self.stream(input)?;
-                let name = if window.is_some() { "WindowAggregate" } else { "GroupAggregate" };
-                let spec = AggregateSpec::new(
-                    name.into(),
-                    keys,
-                    calls,
-                    &input.types(),
-                    stream.updating,
-                    if window.is_some() { self.window_settings(rel) } else { settings.clone() },
-                );
-                let route = Self::keyed(keys.clone());
-                match window {
-                    Some((_, end)) => {
-                        let (end, by_clock) = (keys[*end], is_processing_time(input));
-                        let make = move || WindowAggregate::new(spec.clone(), end, by_clock);
-                        Ok(self.operator(NodeSpec::named(name), rel, vec![(stream, route)], false, make))
-                    }
-                    None => {
-                        let make = move || GroupAggregate::new(spec.clone());
-                        Ok(self.operator(
-                            NodeSpec::named(name),
-                            rel,
-                            vec![(stream, route)],
-                            !settings.batch,
-                            make,
-                        ))
-                    }
-                }
-            }
+            Op::Aggregate { .. } => self.aggregate(rel),
             Op::Join { .. } => self.join(rel),
             Op::TemporalJoin { .. } => self.temporal_join(rel),
             Op::Set { left, right, op, all } => {
@@ -402,7 +372,7 @@ impl Translator {
         Stream { node, uid, updating, single: false }
     }
 
-    fn window(
+    pub(super) fn window(
         &mut self,
         rel: &Rel,
         input: &Rel,
@@ -567,7 +537,7 @@ fn has_local_windows(rel: &Rel) -> bool {
 }
 
 /// Whether the windows below are of processing time.
-fn is_processing_time(rel: &Rel) -> bool {
+pub(super) fn is_processing_time(rel: &Rel) -> bool {
     match &*rel.op {
         Op::Window { input, time, .. } => input.columns[*time].time == Some(TimeAttribute::Proctime),
         _ => rel.inputs().into_iter().any(is_processing_time),

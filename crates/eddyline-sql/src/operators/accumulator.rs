@@ -128,6 +128,10 @@ impl Aggregator {
         bytes
     }
 
+    pub(crate) fn function(&self) -> AggregateFunction {
+        self.function
+    }
+
     pub(crate) fn is_distinct(&self) -> bool {
         self.distinct
     }

@@ -61,7 +61,20 @@ impl AggregateSpec {
         AggregateSpec { name, keys: keys.to_vec(), aggregators, plain, sets, output, updating, settings }
     }
 
-    fn create(&self) -> Group {
+    /// Whether the states of two groups can be made one.
+    pub(crate) fn merges(&self) -> bool {
+        !self.updating && self.aggregators.iter().all(Aggregator::merges)
+    }
+
+    /// Adds what `other` saw to `group`.
+    pub(super) fn merge(&self, group: &mut Group, other: &Group) {
+        group.rows += other.rows;
+        for (number, aggregator) in self.aggregators.iter().enumerate() {
+            aggregator.merge(&mut group.accumulators[number], &other.accumulators[number]);
+        }
+    }
+
+    pub(super) fn create(&self) -> Group {
         Group {
             rows: 0,
             accumulators: self.aggregators.iter().map(Aggregator::create_plain).collect(),
@@ -69,7 +82,7 @@ impl AggregateSpec {
         }
     }
 
-    fn add(
+    pub(super) fn add(
         &self,
         group: &mut Group,
         views: &[ColumnView<'_>],
@@ -106,7 +119,7 @@ impl AggregateSpec {
         Ok(())
     }
 
-    fn encode_results(&self, group: &Group, out: &mut RowBytes) {
+    pub(super) fn encode_results(&self, group: &Group, out: &mut RowBytes) {
         encode_results(&self.aggregators, &group.accumulators, out);
     }
 
@@ -116,7 +129,7 @@ impl AggregateSpec {
         bytes
     }
 
-    fn key_views<'a>(&self, views: &'a [ColumnView<'a>]) -> Vec<&'a ColumnView<'a>> {
+    pub(super) fn key_views<'a>(&self, views: &'a [ColumnView<'a>]) -> Vec<&'a ColumnView<'a>> {
         self.keys.iter().map(|key| &views[*key]).collect()
     }
 }

@@ -3,6 +3,7 @@
 use super::Settings;
 use super::aggregate::encode_columns;
 use super::batches::{Incoming, Outgoing, flush, hash_of};
+use super::keys::{BatchKeys, KeyRows};
 use super::stored::{hashes_of, keyed_table};
 use crate::plan::RankFunction;
 use crate::row::{
@@ -175,31 +176,47 @@ pub(crate) struct StreamRank {
     spec: RankSpec,
     partitions: KeyedTable<RowBytes, Sorted>,
     out: Outgoing,
+    keys: BatchKeys,
+    key: RowBytes,
 }
 
 impl StreamRank {
     pub(crate) fn new(spec: RankSpec) -> Self {
         let out = Outgoing::new(&spec.output, !spec.settings.batch);
         let range = eddyline_core::KeyGroupRange { start: 0, end: 1 };
-        StreamRank { spec, partitions: KeyedTable::new("partitions", range, 1), out }
+        let partitions = KeyedTable::new("partitions", range, 1);
+        StreamRank { spec, partitions, out, keys: BatchKeys::default(), key: RowBytes::new() }
     }
 
-    fn give_changes(
-        &mut self,
-        touched: &mut BTreeMap<RowBytes, Vec<(u64, Vec<u8>)>>,
-        order: &mut Vec<RowBytes>,
-    ) -> Result<()> {
-        for key in order.drain(..) {
-            let Some(before) = touched.remove(&key) else { continue };
-            let hash = hash_of(&key);
-            let after =
-                self.partitions.get(hash, &key).map(|sorted| self.spec.top(sorted)).unwrap_or_default();
-            self.spec.give_changes(&mut self.out, &before, &after)?;
-            let Some(sorted) = self.partitions.get_mut(hash, &key) else { continue };
-            self.spec.trim(sorted);
-            if sorted.rows.is_empty() {
-                self.partitions.remove(hash, &key);
+    /// Takes the rows of one key in and gives what changes in its range.
+    fn take_in(&mut self, key: &KeyRows, views: &[ColumnView<'_>], input: &Incoming) -> Result<()> {
+        let StreamRank { spec, partitions, out, keys, key: bytes } = self;
+        bytes.clear();
+        bytes.extend_from_slice(keys.bytes(key));
+        let sorted = partitions.entry_or_insert_with(key.hash, bytes, Sorted::default);
+        let gives = !spec.settings.batch;
+        let before = if gives { spec.top(sorted) } else { Vec::new() };
+        let mut changed = false;
+        for row in keys.rows(key) {
+            let sort_key = spec.sort_key(views, row);
+            if spec.is_out_of_range(sorted, &sort_key) {
+                continue;
             }
+            changed = true;
+            let bytes = row_bytes(views, row);
+            if input.is_retraction(row) {
+                RankSpec::remove(sorted, &sort_key, &bytes);
+            } else {
+                spec.insert(sorted, sort_key, bytes);
+                spec.trim(sorted);
+            }
+        }
+        if gives && changed {
+            let after = spec.top(sorted);
+            spec.give_changes(out, &before, &after)?;
+        }
+        if sorted.rows.is_empty() {
+            partitions.remove(key.hash, bytes);
         }
         Ok(())
     }
@@ -224,10 +241,10 @@ impl Operator for StreamRank {
     fn on_batch(&mut self, _input: usize, batch: Batch, context: &mut OperatorContext<'_>) -> Result<()> {
         let input = Incoming::new(&batch, self.spec.updating)?;
         let views = views_of(input.rows.columns());
-        let mut touched: BTreeMap<RowBytes, Vec<(u64, Vec<u8>)>> = BTreeMap::new();
-        let mut order = Vec::new();
-        let batch_mode = self.spec.settings.batch;
+        let key_views: Vec<&ColumnView<'_>> = self.spec.partition.iter().map(|key| &views[*key]).collect();
+        let alone = !self.spec.settings.nets && !self.spec.settings.batch;
         let mut late = 0;
+        self.keys.begin(input.len());
         for row in 0..input.len() {
             if let Some((column, per_milli)) = self.spec.first_by_time
                 && views[column]
@@ -237,39 +254,16 @@ impl Operator for StreamRank {
                 late += 1;
                 continue;
             }
-            let mut key = RowBytes::new();
-            encode_columns(&views, &self.spec.partition, row, &mut key);
-            let hash = hash_of(&key);
-            if !batch_mode && !touched.contains_key(&key) {
-                let before =
-                    self.partitions.get(hash, &key).map(|sorted| self.spec.top(sorted)).unwrap_or_default();
-                touched.insert(key.clone(), before);
-                order.push(key.clone());
-            }
-            let sort_key = self.spec.sort_key(&views, row);
-            let sorted = self.partitions.entry_or_insert_with(hash, &key, Sorted::default);
-            if self.spec.is_out_of_range(sorted, &sort_key) {
-                continue;
-            }
-            let bytes = row_bytes(&views, row);
-            if input.is_retraction(row) {
-                RankSpec::remove(sorted, &sort_key, &bytes);
-            } else {
-                self.spec.insert(sorted, sort_key, bytes);
-                self.spec.trim(sorted);
-            }
-            if !batch_mode && !self.spec.settings.nets {
-                self.give_changes(&mut touched, &mut order)?;
-            }
+            self.keys.add(0, &key_views, row, alone);
+        }
+        for number in 0..self.keys.keys().len() {
+            let key = self.keys.keys()[number];
+            self.take_in(&key, &views, &input)?;
         }
         if late > 0 {
             context.count_late(late);
         }
-        if !batch_mode {
-            self.give_changes(&mut touched, &mut order)?;
-            flush(&mut self.out, true, input.created_micros, context)?;
-        }
-        Ok(())
+        flush(&mut self.out, true, input.created_micros, context)
     }
 
     fn on_end(&mut self, context: &mut OperatorContext<'_>) -> Result<Progress> {

@@ -9,7 +9,7 @@ use crate::connector::{Position, ReadOutcome, Rows, TableReader, TableSource};
 use crate::expr::{Typed, evaluate};
 use crate::row::ColumnView;
 use crate::types::SqlType;
-use arrow_array::RecordBatch;
+use arrow_array::{Array, ArrayRef, RecordBatch};
 use eddyline_core::{Batch, Error, EventTime, Result, WATERMARK_MIN};
 use eddyline_runtime::operator::Source;
 use eddyline_runtime::{OperatorContext, SourceStatus, Stateful};
@@ -53,8 +53,8 @@ pub(crate) struct ScanSpec {
 /// Rows that are not emitted yet, with the watermark after each of them.
 struct Pending {
     rows: RecordBatch,
-    times: Vec<Option<EventTime>>,
-    marks: Vec<Option<EventTime>>,
+    /// Event times and watermarks.
+    clock: Option<(ArrayRef, ArrayRef)>,
     /// Where reading goes on when all of them are emitted.
     positions: Vec<Position>,
 }
@@ -134,21 +134,16 @@ impl ScanOperator {
 
     fn take_in(&mut self, rows: Rows, positions: Vec<Position>) -> Result<()> {
         let rows = self.table_rows(rows)?;
-        let (mut times, mut marks) = (Vec::new(), Vec::new());
+        let mut clock = None;
         if let Some((column, expr)) = &self.spec.watermark
             && !self.spec.settings.batch
         {
             let context = self.spec.settings.context(wall_micros());
             let mark = evaluate(expr, &rows, &context)
                 .map_err(|error| failed(&format!("watermark of {}", self.spec.name), error))?;
-            let read = |view: &ColumnView<'_>| {
-                let unit = view.units_per_milli();
-                (0..rows.num_rows()).map(|row| view.int(row).map(|value| value.div_euclid(unit))).collect()
-            };
-            times = read(&ColumnView::new(rows.column(*column)));
-            marks = read(&ColumnView::new(&mark));
+            clock = Some((rows.column(*column).clone(), mark));
         }
-        self.pending = Some(Pending { rows, times, marks, positions });
+        self.pending = Some(Pending { rows, clock, positions });
         if self.to_skip > 0 {
             self.skip();
         }
@@ -169,20 +164,10 @@ impl ScanOperator {
         let Some(mut pending) = self.pending.take() else { return Ok(()) };
         let total = pending.rows.num_rows();
         let mut count = total;
-        if !pending.marks.is_empty() {
-            let mut watermark = self.watermark;
+        if let Some((times, marks)) = &pending.clock {
             let margin = EventTime::from(self.spec.touching);
-            for row in 0..total {
-                let late = pending.times[row].is_some_and(|time| time <= watermark.saturating_add(margin));
-                if late && row > 0 && watermark > self.watermark {
-                    count = row;
-                    break;
-                }
-                if let Some(mark) = pending.marks[row] {
-                    watermark = watermark.max(mark);
-                }
-            }
-            self.watermark = watermark;
+            let (times, marks) = (ColumnView::new(times), ColumnView::new(marks));
+            (count, self.watermark) = until_late(&times, &marks, total, self.watermark, margin);
         }
         if count > 0 {
             let rows = pending.rows.slice(0, count);
@@ -201,12 +186,43 @@ impl ScanOperator {
     }
 }
 
+/// How many rows come before the next one that the watermark of those before it makes late, and the watermark after them.
+fn until_late(
+    times: &ColumnView<'_>,
+    marks: &ColumnView<'_>,
+    rows: usize,
+    before: EventTime,
+    margin: EventTime,
+) -> (usize, EventTime) {
+    let (time_unit, mark_unit) = (times.units_per_milli(), marks.units_per_milli());
+    let highest = marks.bounds().map_or(before, |(_, highest)| before.max(highest.div_euclid(mark_unit)));
+    let none_late = times.bounds().is_none_or(|(least, _)| {
+        // The watermark excludes its own millisecond, as Flink's generators have it.
+        least.div_euclid(time_unit) > highest.saturating_add(margin)
+    });
+    if none_late {
+        return (rows, highest);
+    }
+    let mut watermark = before;
+    for row in 0..rows {
+        let time = times.int(row).map(|time| time.div_euclid(time_unit));
+        let late = time.is_some_and(|time| time <= watermark.saturating_add(margin));
+        if late && row > 0 && watermark > before {
+            return (row, watermark);
+        }
+        if let Some(mark) = marks.int(row) {
+            watermark = watermark.max(mark.div_euclid(mark_unit));
+        }
+    }
+    (rows, watermark)
+}
+
 impl Pending {
     fn drop_front(&mut self, count: usize) {
-        self.rows = self.rows.slice(count, self.rows.num_rows() - count);
-        if !self.marks.is_empty() {
-            self.times.drain(..count);
-            self.marks.drain(..count);
+        let left = self.rows.num_rows() - count;
+        self.rows = self.rows.slice(count, left);
+        if let Some((times, marks)) = &mut self.clock {
+            (*times, *marks) = (times.slice(count, left), marks.slice(count, left));
         }
     }
 }

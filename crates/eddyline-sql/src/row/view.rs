@@ -107,6 +107,21 @@ impl<'a> ColumnView<'a> {
         }
     }
 
+    /// The least and the greatest whole number; none if there is none.
+    pub(crate) fn bounds(&self) -> Option<(i64, i64)> {
+        let wider = |bounds: Option<(i64, i64)>, value: i64| {
+            Some(bounds.map_or((value, value), |(least, most)| (least.min(value), most.max(value))))
+        };
+        match &self.values {
+            Values::I64(values) if self.nulls.is_none_or(|nulls| nulls.null_count() == 0) => {
+                Some((*values.iter().min()?, *values.iter().max()?))
+            }
+            Values::I64(values) => (0..values.len()).filter_map(|row| self.int(row)).fold(None, wider),
+            Values::I32(values) => (0..values.len()).filter_map(|row| self.int(row)).fold(None, wider),
+            _ => None,
+        }
+    }
+
     #[inline]
     pub(crate) fn float(&self, row: usize) -> Option<f64> {
         if self.is_null(row) {

@@ -46,7 +46,22 @@ fn date_format(columns: &[ArrayRef], rows: usize, info: &CallInfo) -> Result<Arr
     let mut last = Last::new();
     let mut shown = String::new();
     let mut builder = StringBuilder::with_capacity(rows, rows * 16);
+    // What was shown for the stretch of time before, whose length in units of the values the pattern decides.
+    let mut stretch: Option<(i64, i64, usize)> = None;
+    let per_second = match kind {
+        kind if kind.in_nanos() => 1_000_000_000,
+        kind if kind.is_timestamp() => 1_000_000,
+        _ => 0,
+    };
     for row in 0..rows {
+        if let Some((length, number, of)) = stretch
+            && values.int(row).is_some_and(|value| value.div_euclid(length) == number)
+            && (of == row || text_at(patterns, row) == text_at(patterns, of))
+        {
+            builder.append_value(&shown);
+            continue;
+        }
+        stretch = None;
         let moment = if is_text {
             values.text(row).and_then(|text| default.read(text)).map(|parsed| parsed.moment)
         } else {
@@ -60,6 +75,14 @@ fn date_format(columns: &[ArrayRef], rows: usize, info: &CallInfo) -> Result<Arr
         shown.clear();
         pattern.write(moment, 0, &mut shown);
         builder.append_value(&shown);
+        // The offset of a zone changes at whole minutes.
+        let longest = if matches!(kind, TypeKind::TimestampLtz(_)) { 60 } else { i64::MAX };
+        stretch = values.int(row).filter(|_| per_second > 0).zip(pattern.seconds_alike()).map(
+            |(value, seconds)| {
+                let length = seconds.min(longest) * per_second;
+                (length, value.div_euclid(length), row)
+            },
+        );
     }
     Ok(Arc::new(builder.finish()))
 }

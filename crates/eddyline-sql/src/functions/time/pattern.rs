@@ -55,6 +55,22 @@ const FORMATTER_LETTERS: &str = "uQqecnNAwWY";
 const SIMPLE_LETTERS: &str = "uwWFYXZz";
 
 impl Pattern {
+    /// Moments of the same so many seconds are shown alike; none if they are not even within a second.
+    pub(super) fn seconds_alike(&self) -> Option<i64> {
+        let mut seconds = 86_400;
+        for item in &self.items {
+            let Item::Field(letter, _) = item else { continue };
+            seconds = seconds.min(match letter {
+                'G' | 'y' | 'u' | 'Y' | 'M' | 'L' | 'd' | 'D' | 'E' | 'e' | 'c' | 'Q' | 'q' | 'w' | 'W'
+                | 'F' => 86_400,
+                'a' | 'H' | 'h' | 'K' | 'k' | 'm' => 60,
+                's' => 1,
+                _ => return None,
+            });
+        }
+        Some(seconds)
+    }
+
     pub(super) fn parse(text: &str, dialect: Dialect) -> Result<Pattern, String> {
         let mut items: Vec<Item> = Vec::new();
         let mut letters = text.chars().peekable();
