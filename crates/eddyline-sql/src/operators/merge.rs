@@ -37,22 +37,24 @@ impl Aggregator {
                 *sum += more;
                 *count += times;
             }
-            (Accumulator::Best(best), Accumulator::Best(Some(other))) => {
-                if best.as_ref().is_none_or(|known| other.0 < known.0) {
-                    *best = Some(other.clone());
-                }
+            (Accumulator::Best(best), Accumulator::Best(Some(other)))
+                if best.as_ref().is_none_or(|known| other.0 < known.0) =>
+            {
+                *best = Some(other.clone());
             }
-            (Accumulator::BestWhole(best), Accumulator::BestWhole(Some(other))) => {
-                if best.is_none_or(|known| if wants_max { *other > known } else { *other < known }) {
-                    *best = Some(*other);
-                }
+            (Accumulator::BestWhole(best), Accumulator::BestWhole(Some(other)))
+                if best.is_none_or(|known| if wants_max { *other > known } else { *other < known }) =>
+            {
+                *best = Some(*other);
             }
-            (Accumulator::BestText(best), Accumulator::BestText(Some(other))) => {
-                if best.as_ref().is_none_or(|known| if wants_max { other > known } else { other < known }) {
-                    *best = Some(other.clone());
-                }
+            (Accumulator::BestText(best), Accumulator::BestText(Some(other)))
+                if best
+                    .as_ref()
+                    .is_none_or(|known| if wants_max { other > known } else { other < known }) =>
+            {
+                *best = Some(other.clone());
             }
-            // The other one has seen nothing.
+            // The other one has seen nothing, or nothing better.
             _ => {}
         }
     }
