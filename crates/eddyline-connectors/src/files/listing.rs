@@ -65,6 +65,11 @@ impl Listing {
         self
     }
 
+    /// Whether the set is that of a pattern, with no file of it in another set.
+    pub(crate) fn is_pattern_alone(&self) -> bool {
+        self.pattern.is_some() && self.others.is_empty()
+    }
+
     /// What tells the set from others.
     pub(crate) fn name(&self) -> &str {
         self.pattern.as_ref().map_or(&self.root, Pattern::as_str)

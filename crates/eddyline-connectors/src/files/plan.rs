@@ -116,7 +116,13 @@ fn look_at_paths(files: &TextFiles) -> Result<Given> {
 fn cut(files: &TextFiles, cutting: Cutting) -> Result<Vec<FileSplit>> {
     let Given { files: mut paths, listings } = look_at_paths(files)?;
     for listing in &listings {
-        paths.extend(listing.files(true)?.into_iter().map(|file| file.path));
+        let found = listing.files(true)?;
+        if found.is_empty() && listing.is_pattern_alone() {
+            return Err(Error::input("no input file matches a pattern")
+                .with_detail(listing.name().to_owned())
+                .with_hint("look at the pattern; hidden and unfinished files are left out"));
+        }
+        paths.extend(found.into_iter().map(|file| file.path));
     }
     paths.sort();
     let mut all = Vec::new();

@@ -153,6 +153,13 @@ fn input_that_cannot_be_read_is_refused_with_what_where_and_what_to_do() {
     let missing = refuse(&TextFiles::new([place.path("missing.log")]));
     assert_eq!(missing.kind(), ErrorKind::Input);
     assert!(missing.report().contains("missing.log") && missing.hint().is_some(), "{}", missing.report());
+    let unmatched = refuse(&TextFiles::new([place.path("access*.log")]));
+    assert_eq!(unmatched.kind(), ErrorKind::Input);
+    assert!(
+        unmatched.report().contains("access*.log") && unmatched.hint().is_some(),
+        "{}",
+        unmatched.report()
+    );
     let packed = place.write("a.log.gz", [0x1f, 0x8b, 8, 0]);
     assert!(refuse(&TextFiles::new([packed]).follow()).report().contains("unpack"));
     assert!(refuse(&TextFiles::new(Vec::<String>::new())).report().contains("needs a path"));
