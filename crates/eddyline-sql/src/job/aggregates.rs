@@ -1,14 +1,19 @@
 //! Aggregations in the graph: without windows, by window, and by slices of windows that overlap.
 
 use super::translate::{Stream, Translator, is_processing_time};
+use crate::expr::Typed;
 use crate::operators::aggregate::{AggregateSpec, GroupAggregate, WindowAggregate};
 use crate::operators::sliced::{SlicedAggregate, SlicedSpec, WindowColumn};
+use crate::operators::stages::ProjectStage;
 use crate::parser::span::SqlResult;
-use crate::plan::{Op, Rel, WindowKind};
+use crate::plan::{AggregateCall, Op, Rel, WindowKind};
 use eddyline::NodeSpec;
 
-/// Overlapping windows over `input`, and the columns of each result.
+/// Overlapping windows, and the columns of each result.
 struct Overlapping<'r> {
+    windows: &'r Rel,
+    /// What is computed of rows and windows before they are grouped.
+    exprs: Option<&'r [Typed]>,
     input: &'r Rel,
     time: usize,
     slide: i64,
@@ -20,27 +25,48 @@ struct Overlapping<'r> {
     behind: Vec<WindowColumn>,
 }
 
-/// What `input` says of the windows, if they overlap and the keys that are no columns of theirs stand together.
-fn overlapping<'r>(input: &'r Rel, keys: &[usize]) -> Option<Overlapping<'r>> {
-    let Op::Window { input: rows, kind: WindowKind::Hop { slide, size, offset }, time, .. } = &*input.op
+/// What `input` says of the windows, if they overlap, the keys that are no columns of theirs stand together, and nothing else
+/// depends on which of its windows a row is in.
+fn overlapping<'r>(input: &'r Rel, keys: &[usize], calls: &[AggregateCall]) -> Option<Overlapping<'r>> {
+    let (windows, exprs) = match &*input.op {
+        Op::Project { input: below, exprs } => (below, Some(exprs.as_slice())),
+        _ => (input, None),
+    };
+    let Op::Window { input: rows, kind: WindowKind::Hop { slide, size, offset }, time, .. } = &*windows.op
     else {
         return None;
     };
-    if size % slide != 0 || size == slide || is_processing_time(input) {
+    if size % slide != 0 || size == slide || is_processing_time(windows) {
         return None;
     }
     let width = rows.columns.len();
-    let column = |key: &usize| match key.checked_sub(width) {
-        Some(0) => Some(WindowColumn::Start),
-        Some(1) => Some(WindowColumn::End),
-        Some(_) => Some(WindowColumn::Time),
-        None => None,
+    let column = |column: &usize| {
+        let source = exprs.map_or(Some(*column), |exprs| exprs[*column].as_column())?;
+        match source.checked_sub(width)? {
+            0 => Some(WindowColumn::Start),
+            1 => Some(WindowColumn::End),
+            _ => Some(WindowColumn::Time),
+        }
     };
+    let computes_with_window = exprs
+        .into_iter()
+        .flatten()
+        .any(|expr| expr.as_column().is_none() && expr.columns().iter().any(|column| *column >= width));
+    let aggregates_window = calls.iter().any(|call| {
+        let order = call.order.iter().map(|order| &order.column);
+        call.args.iter().chain(&call.filter).chain(order).any(|used| column(used).is_some())
+    });
+    if computes_with_window || aggregates_window {
+        return None;
+    }
     let before: Vec<WindowColumn> = keys.iter().map_while(column).collect();
-    let own: Vec<usize> = keys[before.len()..].iter().copied().take_while(|key| *key < width).collect();
+    let own: Vec<usize> =
+        keys[before.len()..].iter().copied().take_while(|key| column(key).is_none()).collect();
     let rest = &keys[before.len() + own.len()..];
     let behind: Vec<WindowColumn> = rest.iter().map_while(column).collect();
     (behind.len() == rest.len()).then_some(Overlapping {
+        windows,
+        exprs,
         input: rows,
         time: *time,
         slide: *slide,
@@ -62,19 +88,25 @@ impl Translator {
         let spec_of = |keys: &[usize], updating: bool| {
             AggregateSpec::new(name.into(), keys, calls, &input.types(), updating, settings.clone())
         };
-        if window.is_some()
+        if let Some((_, end)) = window
             && !settings.batch
             && spec_of(keys, self.updating(input)).merges()
-            && let Some(found) = overlapping(input, keys)
+            && let Some(found) = overlapping(input, keys, calls)
         {
             let slice = WindowKind::Tumble { size: found.slide, offset: found.offset };
-            let stream = self.window(input, found.input, slice, found.time, &[])?;
-            let types = input.types();
+            let mut stream = self.window(found.windows, found.input, slice, found.time, &[])?;
+            if let Some(exprs) = found.exprs {
+                let (exprs, plain) = (exprs.to_vec(), self.settings.clone());
+                let make =
+                    move || ProjectStage { exprs: exprs.clone(), updating: false, settings: plain.clone() };
+                stream = self.stage("Calc", input, stream, false, make);
+            }
+            let types = found.windows.types();
             let sliced = SlicedSpec {
                 aggregate: spec_of(&found.keys, false),
                 size: found.size,
                 slide: found.slide,
-                end: found.input.columns.len() + 1,
+                end: keys[*end],
                 before: found.before,
                 behind: found.behind,
                 output: rel.types(),

@@ -114,7 +114,7 @@ impl Translator {
         self.builder.connect((from.node, 0), (to, input), partitioning, partitioner, decode_rows::<u8>);
     }
 
-    fn stage<S: eddyline_runtime::Stage + 'static>(
+    pub(super) fn stage<S: eddyline_runtime::Stage + 'static>(
         &mut self,
         name: &str,
         rel: &Rel,
