@@ -19,6 +19,11 @@ pub(crate) struct KeyRows {
     last: u32,
 }
 
+/// Where the index has a key.
+fn place_of(hash: u64, namespace: i64) -> u64 {
+    hash ^ (namespace as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
 /// The keys of a batch, in the order in which they come first.
 #[derive(Default)]
 pub(crate) struct BatchKeys {
@@ -49,7 +54,7 @@ impl BatchKeys {
         }
         let hash = hash_of(&self.scratch);
         let row = row as u32;
-        let placed = hash ^ (namespace as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let placed = place_of(hash, namespace);
         if !alone {
             let (keys, bytes, scratch) = (&self.keys, &self.bytes, &self.scratch);
             let equal = |number: &u32| {
@@ -74,7 +79,7 @@ impl BatchKeys {
             let keys = &self.keys;
             let hasher = |number: &u32| {
                 let key = &keys[*number as usize];
-                key.hash ^ (key.namespace as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+                place_of(key.hash, key.namespace)
             };
             self.index.insert_unique(placed, number, hasher);
         }

@@ -112,12 +112,12 @@ impl Session {
 
     /// Refuses a query that changes its rows for a table that only takes new ones.
     fn check_changes(&self, rel: &Rel, table: &TableDef, mode: SinkMode, insert: &Insert) -> SqlResult<()> {
-        let is_changelog =
-            |table: &TableDef| connector::source_of(table).is_ok_and(|source| source.is_changelog());
-        if mode != SinkMode::Append || !changelog_mode(rel, self.options.batch, &is_changelog).is_updating() {
+        if mode != SinkMode::Append
+            || !changelog_mode(rel, self.options.batch, &connector::is_changelog).is_updating()
+        {
             return Ok(());
         }
-        let cause = cause_of_updates(rel, self.options.batch, &is_changelog);
+        let cause = cause_of_updates(rel, self.options.batch, &connector::is_changelog);
         Err(SqlError::at(
             insert.query.span,
             format!(
