@@ -15,7 +15,7 @@ pub(crate) mod text_parse;
 pub(crate) use cast::{cast_value, units_of_nanos};
 pub(crate) use decimals::decimal as decimal_arithmetic;
 pub(crate) use eval::{EvalContext, evaluate, evaluate_predicate, fold, without_nulls};
-pub(crate) use program::Program;
+pub(crate) use program::{FilteredProgram, Program};
 
 use crate::functions::Function;
 use crate::row::Value;

@@ -3,11 +3,11 @@
 //! A part is computed once if it comes twice or more often, and if one of these places is reached for every row: so
 //! nothing is computed for a row, and may fail there, that would not have been computed anyway.
 
-use super::eval::{EvalContext, EvalResult, evaluate, text};
+use super::eval::{EvalContext, EvalResult, evaluate, text, without_nulls};
 use super::{Node, Typed};
-use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow_array::{Array, ArrayRef, BooleanArray, NullArray, RecordBatch, RecordBatchOptions};
 use arrow_schema::{Field, Schema};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Expressions over rows of so many columns.
@@ -62,6 +62,69 @@ impl Program {
         }
         let batch = widened.as_ref().unwrap_or(batch);
         self.exprs.iter().map(|expr| evaluate(expr, batch, context)).collect()
+    }
+}
+
+/// A condition, and expressions over the rows for which it holds; what the condition has computed of these is not computed
+/// again.
+#[derive(Debug, Clone)]
+pub(crate) struct FilteredProgram {
+    /// The condition, and then what it shares with the expressions.
+    condition: Program,
+    /// Over the columns, and what the condition shares.
+    exprs: Program,
+    /// The columns that the expressions use.
+    used: BTreeSet<usize>,
+}
+
+impl FilteredProgram {
+    pub(crate) fn new(condition: Typed, mut exprs: Vec<Typed>, width: usize) -> Self {
+        let mut uses: HashMap<Typed, Uses> = HashMap::new();
+        count(&condition, true, &mut uses);
+        let mut shared: Vec<Typed> = Vec::new();
+        for expr in &mut exprs {
+            expr.rewrite(&mut |part| {
+                uses.get(part).filter(|uses| uses.always)?;
+                let place = shared.iter().position(|known| known == part).unwrap_or_else(|| {
+                    shared.push(part.clone());
+                    shared.len() - 1
+                });
+                Some(Typed::column(width + place, &part.data_type))
+            });
+        }
+        let used = exprs.iter().flat_map(Typed::columns).collect();
+        let exprs = Program::new(exprs, width + shared.len());
+        let condition = Program::new(std::iter::once(condition).chain(shared).collect(), width);
+        FilteredProgram { condition, exprs, used }
+    }
+
+    /// Where the condition holds, and the value of each expression there; none if it holds nowhere.
+    pub(crate) fn evaluate(
+        &self,
+        batch: &RecordBatch,
+        context: &EvalContext,
+    ) -> EvalResult<Option<(BooleanArray, Vec<ArrayRef>)>> {
+        let mut computed = self.condition.evaluate(batch, context)?;
+        let shared = computed.split_off(1);
+        let passes = without_nulls(&computed[0]);
+        let rows = passes.true_count();
+        if rows == 0 {
+            return Ok(None);
+        }
+        let mut columns = Vec::with_capacity(batch.num_columns() + shared.len());
+        for (number, column) in batch.columns().iter().chain(&shared).enumerate() {
+            columns.push(match self.used.contains(&number) {
+                true if rows == passes.len() => column.clone(),
+                true => arrow_select::filter::filter(column, &passes).map_err(text)?,
+                false => Arc::new(NullArray::new(rows)) as ArrayRef,
+            });
+        }
+        let fields: Vec<Field> =
+            columns.iter().map(|column| Field::new("", column.data_type().clone(), true)).collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        let batch = RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options);
+        let values = self.exprs.evaluate(&batch.map_err(text)?, context)?;
+        Ok(Some((passes, values)))
     }
 }
 
@@ -163,6 +226,20 @@ mod tests {
             columns[0].as_primitive::<Int64Type>().iter().collect::<Vec<_>>(),
             [Some(5), None, Some(15)]
         );
+    }
+
+    #[test]
+    fn what_a_condition_has_computed_is_not_computed_again() {
+        let condition = compared(divided(2), long(7));
+        let exprs = vec![divided(2), Typed::column(1, &TypeKind::STRING.nullable())];
+        let program = FilteredProgram::new(condition, exprs, 2);
+        assert_eq!(program.used, BTreeSet::from([1, 2]), "the quotient is a column now");
+        let (passes, columns) = program.evaluate(&batch(), &context()).unwrap().unwrap();
+        assert_eq!(passes.iter().collect::<Vec<_>>(), [Some(false), Some(false), Some(true)]);
+        assert_eq!(columns[0].as_primitive::<Int64Type>().values()[..], [15]);
+        assert_eq!(columns[1].as_string::<i32>().value(0), "z");
+        let never = FilteredProgram::new(compared(divided(2), long(99)), vec![divided(0)], 2);
+        assert!(never.evaluate(&batch(), &context()).unwrap().is_none(), "nothing is divided by zero");
     }
 
     #[test]

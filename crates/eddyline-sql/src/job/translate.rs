@@ -4,25 +4,23 @@ use super::uid::{Uids, describe, fingerprint, is_deterministic};
 use super::values::ValuesSource;
 use crate::catalog::TableDef;
 use crate::connector::{self, TableSink};
-use crate::expr::Program;
+use crate::expr::{FilteredProgram, Program, Typed};
 use crate::operators::Settings;
 use crate::operators::exchange::by_columns;
 use crate::operators::limit::LimitOperator;
 use crate::operators::normalize::ChangelogNormalize;
-use crate::operators::over::{OverSpec, WholeOver};
-use crate::operators::over_time::TimeOver;
-use crate::operators::rank::{RankSpec, StreamRank, WindowRank};
+use crate::operators::rank::{StreamRank, WindowRank};
 use crate::operators::scan::{ScanOperator, ScanSpec};
 use crate::operators::session::{SessionRows, SessionSpec, Sessions};
 use crate::operators::set::SetOperator;
 use crate::operators::sink::{CollectOperator, Collected, TableSinkOperator};
 use crate::operators::sort::SortOperator;
 use crate::operators::stages::{
-    ExpandStage, FilterStage, KindStage, NotNullStage, PassStage, ProjectStage, UnnestStage,
+    CalcStage, ExpandStage, FilterStage, KindStage, NotNullStage, PassStage, ProjectStage, UnnestStage,
 };
 use crate::operators::window::WindowStage;
 use crate::parser::span::{SqlError, SqlResult};
-use crate::plan::{Op, OverGroup, RankFunction, Rel, TimeAttribute, WindowKind, changelog_mode};
+use crate::plan::{Op, Rel, TimeAttribute, WindowKind, changelog_mode};
 use crate::types::SqlType;
 use eddyline_core::batch::decode_rows;
 use eddyline_runtime::graph::{JobBuilder, NodeHandle, NodeSpec, Partitioning};
@@ -284,6 +282,9 @@ impl Translator {
                 Ok(self.source(rel, spec))
             }
             Op::Project { input, exprs } => {
+                if let Op::Filter { input: below, predicate } = &*input.op {
+                    return self.calc(rel, below, predicate, exprs);
+                }
                 let stream = self.stream(input)?;
                 let updating = stream.updating;
                 let exprs = Program::new(exprs.clone(), input.columns.len());
@@ -429,6 +430,24 @@ impl Translator {
         }
     }
 
+    /// A projection of the rows of `input` for which a condition holds.
+    fn calc(&mut self, rel: &Rel, input: &Rel, predicate: &Typed, exprs: &[Typed]) -> SqlResult<Stream> {
+        let stream = self.stream(input)?;
+        let (updating, settings) = (stream.updating, self.settings.clone());
+        let program = FilteredProgram::new(predicate.clone(), exprs.to_vec(), input.columns.len());
+        let make = move || CalcStage { program: program.clone(), updating, settings: settings.clone() };
+        let described = format!("{predicate:?};{}", fingerprint(rel));
+        let key = format!("calc|{described}|{}|{updating}", stream.uid);
+        if let Some(made) = self.made.get(&key) {
+            return Ok(made.clone());
+        }
+        let stream = self.stage_of("Calc", &described, stream, updating, make);
+        if predicate.is_deterministic() {
+            self.remember(rel, key, &stream);
+        }
+        Ok(stream)
+    }
+
     fn source(&mut self, rel: &Rel, spec: ScanSpec) -> Stream {
         let name = format!("Source: {}", spec.name);
         let (uid, updating) = (self.uids.next("source", &describe(rel), &[]), spec.updating);
@@ -487,94 +506,6 @@ impl Translator {
         let is_whole = matches!(&*rel.op, Op::Window { kind: of_rel, .. } if *of_rel == kind);
         let name = if is_whole { "WindowTableFunction" } else { "WindowSlices" };
         Ok(self.stage(name, rel, stream, updating, make))
-    }
-
-    fn rank_spec_of(&self, rel: &Rel, order: Vec<crate::row::SortOrder>, updating: bool) -> RankSpec {
-        RankSpec {
-            function: RankFunction::RowNumber,
-            partition: Vec::new(),
-            order,
-            start: 1,
-            end: u64::MAX,
-            number: false,
-            last_of_equals: false,
-            first_by_time: None,
-            updating,
-            output: rel.types(),
-            settings: self.settings.clone(),
-        }
-    }
-
-    fn rank_spec(&self, rel: &Rel, updating: bool) -> RankSpec {
-        let Op::Rank { input, function, partition, order, start, end, number, .. } = &*rel.op else {
-            return self.rank_spec_of(rel, Vec::new(), updating);
-        };
-        let is_first =
-            *start == 1 && *end == 1 && *function == RankFunction::RowNumber && !self.settings.batch;
-        let column =
-            order.first().filter(|_| is_first && order.len() == 1).map(|first| &input.columns[first.column]);
-        let descending = order.first().is_some_and(|first| first.descending);
-        let rowtime =
-            column.filter(|column| column.time == Some(TimeAttribute::Rowtime) && !descending && !updating);
-        let per_milli =
-            |column: &crate::plan::Column| if column.data_type.kind.in_nanos() { 1_000_000 } else { 1_000 };
-        RankSpec {
-            function: *function,
-            partition: partition.clone(),
-            order: order.clone(),
-            start: *start,
-            end: *end,
-            number: *number,
-            last_of_equals: descending && column.is_some_and(|column| column.time.is_some()),
-            first_by_time: rowtime.map(|column| (order[0].column, per_milli(column))),
-            updating,
-            output: rel.types(),
-            settings: self.settings.clone(),
-        }
-    }
-
-    /// One operator per group of calls.
-    fn over(&mut self, rel: &Rel, input: &Rel, groups: &[OverGroup]) -> SqlResult<Stream> {
-        let mut stream = self.stream(input)?;
-        let mut types = input.types();
-        for group in groups {
-            let route = Self::keyed(group.partition.clone());
-            let spec = OverSpec::new(group.clone(), types.clone(), stream.updating, self.settings.clone());
-            types.clone_from(&spec.output);
-            let time = match group.order.as_slice() {
-                [first] if !first.descending => {
-                    input.columns[first.column].time.map(|time| (first.column, time))
-                }
-                _ => None,
-            };
-            match time {
-                Some((column, time)) if !self.settings.batch && !stream.updating => {
-                    let per_milli =
-                        if input.columns[column].data_type.kind.in_nanos() { 1_000_000 } else { 1_000 };
-                    let by_arrival = time == TimeAttribute::Proctime;
-                    let make = move || TimeOver::new(spec.clone(), column, per_milli, by_arrival);
-                    stream = self.operator(
-                        NodeSpec::named("OverAggregate"),
-                        rel,
-                        vec![(stream, route)],
-                        false,
-                        make,
-                    );
-                }
-                _ => {
-                    let updating = !self.settings.batch;
-                    let make = move || WholeOver::new(spec.clone());
-                    stream = self.operator(
-                        NodeSpec::named("OverAggregate"),
-                        rel,
-                        vec![(stream, route)],
-                        updating,
-                        make,
-                    );
-                }
-            }
-        }
-        Ok(stream)
     }
 }
 

@@ -70,6 +70,7 @@ pub(crate) struct SlicedAggregate {
     keys: BatchKeys,
     key: RowBytes,
     argument: RowBytes,
+    rows_of: Vec<u32>,
 }
 
 impl SlicedAggregate {
@@ -84,6 +85,7 @@ impl SlicedAggregate {
             keys: BatchKeys::default(),
             key: RowBytes::new(),
             argument: RowBytes::new(),
+            rows_of: Vec::new(),
         }
     }
 
@@ -131,7 +133,8 @@ impl SlicedAggregate {
                 }
             }
         }
-        merged.sort_unstable_by(|one, other| one.1.cmp(other.1));
+        // The same order in every run, whatever became of the table.
+        merged.sort_unstable_by(|one, other| (one.0, one.1).cmp(&(other.0, other.1)));
         let (before, behind) = (spec.window(&spec.before, end), spec.window(&spec.behind, end));
         let mut results = RowBytes::new();
         for (_, key, group) in merged {
@@ -180,14 +183,14 @@ impl Operator for SlicedAggregate {
             }
             self.keys.add(end, &key_views, row, false);
         }
-        let SlicedAggregate { spec, slices, keys, key, argument, .. } = self;
+        let SlicedAggregate { spec, slices, keys, key, argument, rows_of, .. } = self;
         for rows in keys.keys() {
             key.clear();
             key.extend_from_slice(keys.bytes(rows));
             let group = slices.entry(rows.namespace, rows.hash, key, || spec.aggregate.create());
-            for row in keys.rows(rows) {
-                spec.aggregate.add(group, &views, row, false, argument)?;
-            }
+            rows_of.clear();
+            rows_of.extend(keys.rows(rows).map(|row| row as u32));
+            spec.aggregate.add_rows(group, &views, rows_of, &input, argument)?;
         }
         if late > 0 {
             context.count_late(late);

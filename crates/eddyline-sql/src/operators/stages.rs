@@ -2,7 +2,7 @@
 
 use super::batches::{Incoming, assemble};
 use super::{Settings, failed, wall_micros};
-use crate::expr::{Program, Typed, evaluate, without_nulls};
+use crate::expr::{FilteredProgram, Program, Typed, evaluate, without_nulls};
 use crate::row::{ColumnBuilder, ColumnView, Value, kind};
 use crate::types::{SqlType, TypeKind};
 use arrow_array::{Array, ArrayRef, UInt32Array};
@@ -28,6 +28,28 @@ impl Stage for ProjectStage {
         let context = self.settings.context(wall_micros());
         let columns = self.exprs.evaluate(&input.rows, &context).map_err(|error| failed("Calc", error))?;
         let rows = assemble(columns, input.len(), input.kinds().map(<[i8]>::to_vec))?;
+        emit(Batch::from_arrow(rows, input.created_micros))
+    }
+}
+
+/// Lets rows pass, and computes columns of those.
+pub(crate) struct CalcStage {
+    pub(crate) program: FilteredProgram,
+    pub(crate) updating: bool,
+    pub(crate) settings: Settings,
+}
+
+impl Stage for CalcStage {
+    fn apply(&mut self, batch: Batch, emit: Emit<'_>) -> Result<()> {
+        let input = Incoming::new(&batch, self.updating)?;
+        let context = self.settings.context(wall_micros());
+        let computed = self.program.evaluate(&input.rows, &context).map_err(|error| failed("Calc", error))?;
+        let Some((passes, columns)) = computed else { return Ok(()) };
+        let passing = |kinds: &[i8]| {
+            let kinds = kinds.iter().zip(passes.iter()).filter(|(_, passes)| *passes == Some(true));
+            kinds.map(|(kind, _)| *kind).collect()
+        };
+        let rows = assemble(columns, passes.true_count(), input.kinds().map(passing))?;
         emit(Batch::from_arrow(rows, input.created_micros))
     }
 }
