@@ -14,6 +14,7 @@ mod like;
 mod map;
 mod math;
 mod math_functions;
+mod memo;
 mod numerals;
 mod printf;
 mod random;
