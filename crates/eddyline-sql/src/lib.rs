@@ -17,4 +17,8 @@ mod row;
 mod session;
 mod types;
 
-pub use session::{OutputFormat, ScriptOutput, Session, SqlMode};
+pub use parser::{Piece, PieceKind, pieces};
+pub use session::{
+    JobProgress, KnownTable, LiveRows, OutputFormat, ResultChange, ResultColumn, ScriptOutput, Session,
+    SqlMode, Vocabulary, Watcher, report,
+};
