@@ -17,6 +17,7 @@ mod row;
 mod session;
 mod types;
 
+pub use connector::{HostTable, HostType, HostValue, TakeRow};
 pub use parser::{Piece, PieceKind, pieces};
 pub use session::{
     JobProgress, KnownTable, LiveRows, OutputFormat, ResultChange, ResultColumn, ScriptOutput, Session,

@@ -126,6 +126,27 @@ impl Session {
         statements.iter().try_for_each(|parsed| self.run(parsed, script, &mut output))
     }
 
+    /// Runs `text`, which is one query, and has `watcher` see its rows. Nothing else is possible: nothing is defined,
+    /// set or written.
+    ///
+    /// # Errors
+    /// As [`Session::run_watched`], and if `text` is anything but a query.
+    pub fn run_query(&mut self, text: &str, watcher: &mut dyn Watcher) -> Result<()> {
+        let statements = on_large_stack(|| parse_script(text)).map_err(|error| error.into_error(text))?;
+        let wrong = |span, what: &str| {
+            let error = crate::parser::span::SqlError::at(span, what);
+            error.hint("give one SELECT").into_error(text)
+        };
+        match statements.as_slice() {
+            [Parsed { statement: Statement::Query(query), .. }] => {
+                self.query(query, text, &mut ScriptOutput::watched(&mut std::io::sink(), watcher))
+            }
+            [] => Err(wrong(Default::default(), "there is no query")),
+            [other] => Err(wrong(other.span, "only queries are possible here")),
+            [_, second, ..] => Err(wrong(second.span, "only one query is possible at a time")),
+        }
+    }
+
     fn run(&mut self, parsed: &Parsed, script: &str, output: &mut ScriptOutput<'_>) -> Result<()> {
         let text = &script[parsed.span.start as usize..parsed.span.end as usize];
         let at_statement = |error: crate::parser::span::SqlError| error.into_error(script);
