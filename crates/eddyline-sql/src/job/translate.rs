@@ -1,9 +1,10 @@
 //! Each operation of a plan becomes an operator, and each input an edge.
 
-use super::uid::{Uids, describe};
+use super::uid::{Uids, describe, fingerprint, is_deterministic};
 use super::values::ValuesSource;
 use crate::catalog::TableDef;
 use crate::connector::{self, TableSink};
+use crate::expr::Program;
 use crate::operators::Settings;
 use crate::operators::exchange::by_columns;
 use crate::operators::limit::LimitOperator;
@@ -12,7 +13,7 @@ use crate::operators::over::{OverSpec, WholeOver};
 use crate::operators::over_time::TimeOver;
 use crate::operators::rank::{RankSpec, StreamRank, WindowRank};
 use crate::operators::scan::{ScanOperator, ScanSpec};
-use crate::operators::session::{SessionAssign, SessionSpec};
+use crate::operators::session::{SessionRows, SessionSpec, Sessions};
 use crate::operators::set::SetOperator;
 use crate::operators::sink::{CollectOperator, Collected, TableSinkOperator};
 use crate::operators::sort::SortOperator;
@@ -26,6 +27,8 @@ use crate::types::SqlType;
 use eddyline_core::batch::decode_rows;
 use eddyline_runtime::graph::{JobBuilder, NodeHandle, NodeSpec, Partitioning};
 use eddyline_runtime::partition::{self, PartitionerFactory};
+use std::collections::HashMap;
+use std::fmt::Write;
 use std::sync::Arc;
 
 /// Where the rows of a query go.
@@ -52,8 +55,13 @@ pub(crate) struct Translator {
     pub(crate) all_bounded: bool,
     /// Whether there are sessions.
     sessions: bool,
+    /// The operators that are there by what they compute of what: equal ones are one.
+    made: HashMap<String, Stream>,
+    /// The columns that are read of each table, by all that is added.
+    read: HashMap<String, Vec<bool>>,
 }
 
+#[derive(Debug)]
 pub(super) enum Route {
     Forward,
     Global,
@@ -63,12 +71,30 @@ pub(super) enum Route {
 impl Translator {
     pub(crate) fn new(name: &str, max_parallelism: u32, settings: Settings) -> Self {
         let builder = JobBuilder::new(name, max_parallelism);
-        Translator { builder, settings, uids: Uids::default(), all_bounded: true, sessions: false }
+        Translator {
+            builder,
+            settings,
+            uids: Uids::default(),
+            all_bounded: true,
+            sessions: false,
+            made: HashMap::new(),
+            read: HashMap::new(),
+        }
+    }
+
+    /// Says that `rel` will be added: so a table that several relations read is read once, for all of them.
+    pub(crate) fn announce(&mut self, rel: &Rel) {
+        if let Op::Scan { needed, .. } = &*rel.op {
+            let read = self.read.entry(scanned(rel)).or_insert_with(|| vec![false; needed.len()]);
+            read.iter_mut().zip(needed).for_each(|(read, needed)| *read |= needed);
+        }
+        rel.inputs().into_iter().for_each(|input| self.announce(input));
     }
 
     /// Adds `rel` and its way to `target`.
     pub(crate) fn add(&mut self, rel: &Rel, target: Target) -> SqlResult<()> {
         self.sessions |= rel.has_sessions();
+        self.announce(rel);
         let mut stream = self.stream(rel)?;
         let updating = stream.updating;
         match target {
@@ -82,7 +108,7 @@ impl Translator {
                 if !columns.is_empty() {
                     let drops = self.settings.drops_nulls;
                     let make = move || NotNullStage { columns: columns.clone(), drops };
-                    stream = self.stage("NotNullEnforcer", rel, stream, updating, make);
+                    stream = self.stage_of("NotNullEnforcer", &table.path.join("."), stream, updating, make);
                 }
                 let uid = self.uids.next("sink", &table.path.join("."), &[&stream.uid]);
                 let name = format!("Sink: {}", table.name());
@@ -122,11 +148,35 @@ impl Translator {
         updating: bool,
         make: impl Fn() -> S + Send + Sync + 'static,
     ) -> Stream {
+        let key = format!("{name}|{}|{}|{updating}", fingerprint(rel), input.uid);
+        if let Some(made) = self.made.get(&key) {
+            return made.clone();
+        }
+        let stream = self.stage_of(name, &describe(rel), input, updating, make);
+        self.remember(rel, key, &stream);
+        stream
+    }
+
+    /// A stage that computes what `described` says.
+    pub(super) fn stage_of<S: eddyline_runtime::Stage + 'static>(
+        &mut self,
+        name: &str,
+        described: &str,
+        input: Stream,
+        updating: bool,
+        make: impl Fn() -> S + Send + Sync + 'static,
+    ) -> Stream {
         let node = self.builder.add_stage(NodeSpec::named(name), make);
-        let uid = self.uids.next(name, &describe(rel), &[&input.uid]);
+        let uid = self.uids.next(name, described, &[&input.uid]);
         self.builder.set_uid(node, uid.clone());
         self.connect(&input, node, 0, Route::Forward);
         Stream { node, uid, updating, single: input.single }
+    }
+
+    fn remember(&mut self, rel: &Rel, key: String, stream: &Stream) {
+        if is_deterministic(rel) {
+            self.made.insert(key, stream.clone());
+        }
     }
 
     pub(super) fn operator<O: eddyline_runtime::Operator + 'static>(
@@ -138,6 +188,13 @@ impl Translator {
         make: impl Fn() -> O + Send + Sync + 'static,
     ) -> Stream {
         let name = spec.name.clone();
+        let mut key = format!("{name}|{}|{updating}", fingerprint(rel));
+        for (stream, route) in &inputs {
+            let _ = write!(key, "|{} {route:?}", stream.uid);
+        }
+        if let Some(made) = self.made.get(&key) {
+            return made.clone();
+        }
         let node = self.builder.add_operator(spec.with_watermarks(), make);
         let before: Vec<&str> = inputs.iter().map(|(stream, _)| stream.uid.as_str()).collect();
         let uid = self.uids.next(&name, &describe(rel), &before);
@@ -146,7 +203,9 @@ impl Translator {
         for (number, (stream, route)) in inputs.into_iter().enumerate() {
             self.connect(&stream, node, number, route);
         }
-        Stream { node, uid, updating, single }
+        let stream = Stream { node, uid, updating, single };
+        self.remember(rel, key, &stream);
+        stream
     }
 
     pub(super) fn keyed(columns: Vec<usize>) -> Route {
@@ -171,8 +230,13 @@ impl Translator {
         let settings = self.settings.clone();
         match &*rel.op {
             Op::Scan { table, computed, watermark, needed } => {
+                let key = scanned(rel);
+                if let Some(made) = self.made.get(&key) {
+                    return Ok(made.clone());
+                }
+                let needed = self.read.get(&key).unwrap_or(needed).clone();
                 let whole = connector::source_of(table)?;
-                let stored = stored_columns(computed, needed);
+                let stored = stored_columns(computed, &needed);
                 let (source, stored) = match whole.projected(&stored) {
                     Some(source) => (source, Some(stored)),
                     None => (whole, None),
@@ -183,8 +247,7 @@ impl Translator {
                     updating: source.is_changelog(),
                     source,
                     computed: computed.clone(),
-                    columns: rel.types(),
-                    needed: needed.clone(),
+                    needed,
                     stored,
                     watermark: watermark.clone(),
                     touching: self.sessions,
@@ -193,14 +256,15 @@ impl Translator {
                 let normalizes = self.settings.normalizes && spec.updating;
                 let keys: Vec<usize> =
                     table.primary_key.iter().filter_map(|name| table.column(name)).collect();
-                let scan = self.source(rel, spec);
-                if !normalizes || keys.is_empty() {
-                    return Ok(scan);
+                let mut stream = self.source(rel, spec);
+                if normalizes && !keys.is_empty() {
+                    let (route, types) = (Self::keyed(keys.clone()), rel.types());
+                    let make = move || ChangelogNormalize::new(keys.clone(), &types);
+                    let node = NodeSpec::named("ChangelogNormalize");
+                    stream = self.operator(node, rel, vec![(stream, route)], true, make);
                 }
-                let (route, types) = (Self::keyed(keys.clone()), rel.types());
-                let make = move || ChangelogNormalize::new(keys.clone(), &types);
-                let node = NodeSpec::named("ChangelogNormalize");
-                Ok(self.operator(node, rel, vec![(scan, route)], true, make))
+                self.remember(rel, key, &stream);
+                Ok(stream)
             }
             Op::Values { rows } => {
                 let types = rel.types();
@@ -210,7 +274,6 @@ impl Translator {
                     name: "values".into(),
                     source,
                     needed: vec![true; computed.len()],
-                    columns: rel.types(),
                     stored: None,
                     computed,
                     watermark: None,
@@ -222,14 +285,16 @@ impl Translator {
             }
             Op::Project { input, exprs } => {
                 let stream = self.stream(input)?;
-                let (updating, exprs) = (stream.updating, exprs.clone());
+                let updating = stream.updating;
+                let exprs = Program::new(exprs.clone(), input.columns.len());
                 let make =
                     move || ProjectStage { exprs: exprs.clone(), updating, settings: settings.clone() };
                 Ok(self.stage("Calc", rel, stream, updating, make))
             }
             Op::Filter { input, predicate } => {
                 let stream = self.stream(input)?;
-                let (updating, predicate) = (stream.updating, predicate.clone());
+                let updating = stream.updating;
+                let predicate = Program::new(vec![predicate.clone()], input.columns.len());
                 let make = move || FilterStage {
                     predicate: predicate.clone(),
                     updating,
@@ -384,18 +449,22 @@ impl Translator {
         let (updating, settings) = (stream.updating, self.window_settings(rel));
         let output = rel.types();
         if let WindowKind::Session { gap } = kind {
+            let window_time = output[output.len() - 1].clone();
             let spec = SessionSpec {
                 gap,
                 time,
+                time_type: input.columns[time].data_type.clone(),
                 partition: partition.to_vec(),
-                input: input.types(),
                 output,
                 updating,
                 processing_time: input.columns[time].time == Some(TimeAttribute::Proctime),
-                settings,
+                settings: settings.clone(),
             };
             let route = Self::keyed(partition.to_vec());
-            let make = move || SessionAssign::new(&spec);
+            let make = move || {
+                let rows = SessionRows { window_time: window_time.clone(), settings: settings.clone() };
+                Sessions::new(spec.clone(), rows)
+            };
             return Ok(self.operator(
                 NodeSpec::named("SessionWindow"),
                 rel,
@@ -414,7 +483,10 @@ impl Translator {
             updating,
             settings: settings.clone(),
         };
-        Ok(self.stage("WindowTableFunction", rel, stream, updating, make))
+        // Slices of the windows are not the windows.
+        let is_whole = matches!(&*rel.op, Op::Window { kind: of_rel, .. } if *of_rel == kind);
+        let name = if is_whole { "WindowTableFunction" } else { "WindowSlices" };
+        Ok(self.stage(name, rel, stream, updating, make))
     }
 
     fn rank_spec_of(&self, rel: &Rel, order: Vec<crate::row::SortOrder>, updating: bool) -> RankSpec {
@@ -504,6 +576,12 @@ impl Translator {
         }
         Ok(stream)
     }
+}
+
+/// What a scan reads, but for which columns.
+fn scanned(rel: &Rel) -> String {
+    let Op::Scan { table, computed, watermark, .. } = &*rel.op else { return String::new() };
+    format!("scan|{:?}|{:?}|{}|{computed:?}|{watermark:?}", table.path, table.options, table.definition)
 }
 
 /// Which of a table's stored columns, by their number among them, have to be read.

@@ -1,6 +1,7 @@
 //! Aggregation by windows that overlap: each row is counted once, in the slice between two window starts, and a window is
 //! put together from its slices when it is over.
 
+use super::Settings;
 use super::aggregate::{AggregateSpec, Group};
 use super::batches::{Incoming, Outgoing, flush};
 use super::keys::BatchKeys;
@@ -38,14 +39,24 @@ pub(crate) struct SlicedSpec {
     pub(crate) window_time: SqlType,
 }
 
+/// The values of `columns` of the window from `start` to `end`, milliseconds, encoded.
+pub(super) fn encode_window(
+    columns: &[WindowColumn],
+    (start, end): (i64, i64),
+    window_time: &SqlType,
+    settings: &Settings,
+) -> RowBytes {
+    let value = |column: &WindowColumn| match column {
+        WindowColumn::Start => start * 1_000,
+        WindowColumn::End => end * 1_000,
+        WindowColumn::Time => window_time_of(end, &window_time.kind, settings),
+    };
+    encode_values(&columns.iter().map(|column| Value::Int(value(column))).collect::<Vec<_>>())
+}
+
 impl SlicedSpec {
     fn window(&self, columns: &[WindowColumn], end: EventTime) -> RowBytes {
-        let value = |column: &WindowColumn| match column {
-            WindowColumn::Start => (end - self.size) * 1_000,
-            WindowColumn::End => end * 1_000,
-            WindowColumn::Time => window_time_of(end, &self.window_time.kind, &self.aggregate.settings),
-        };
-        encode_values(&columns.iter().map(|column| Value::Int(value(column))).collect::<Vec<_>>())
+        encode_window(columns, (end - self.size, end), &self.window_time, &self.aggregate.settings)
     }
 }
 

@@ -1,0 +1,175 @@
+//! The rows that one side of a join keeps for a key.
+
+use eddyline_core::Data;
+use std::collections::BTreeMap;
+
+/// Different rows for which a search from the first to the last is quick enough.
+const FEW: usize = 32;
+
+/// Bytes in front of each packed row: its length, how often it is there, how many rows match it.
+const HEADER: usize = 4 + 8 + 8;
+
+/// How often a row is there, and how many rows of the other side match it.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Data)]
+pub(crate) struct Copies {
+    pub(super) count: i64,
+    pub(super) matches: i64,
+}
+
+/// The rows of one key on one side.
+#[derive(Debug, Clone, PartialEq, Data)]
+pub(crate) enum Rows {
+    /// One after the other, each behind its header: few different ones, or rows that are never sought.
+    Packed(Vec<u8>),
+    Sorted(BTreeMap<Vec<u8>, Copies>),
+}
+
+impl Default for Rows {
+    fn default() -> Self {
+        Rows::Packed(Vec::new())
+    }
+}
+
+/// The rows of a packed buffer and where their headers are.
+fn unpack(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8], Copies)> {
+    let mut place = 0;
+    std::iter::from_fn(move || {
+        let header = bytes.get(place..place + HEADER)?;
+        let number = |from: usize| i64::from_le_bytes(header[from..from + 8].try_into().expect("8 bytes"));
+        let length = u32::from_le_bytes(header[..4].try_into().expect("4 bytes")) as usize;
+        let found = (
+            place,
+            bytes.get(place + HEADER..place + HEADER + length)?,
+            Copies { count: number(4), matches: number(12) },
+        );
+        place += HEADER + length;
+        Some(found)
+    })
+}
+
+fn pack(bytes: &mut Vec<u8>, row: &[u8], copies: Copies) {
+    bytes.reserve(HEADER + row.len());
+    bytes.extend_from_slice(&(row.len() as u32).to_le_bytes());
+    bytes.extend_from_slice(&copies.count.to_le_bytes());
+    bytes.extend_from_slice(&copies.matches.to_le_bytes());
+    bytes.extend_from_slice(row);
+}
+
+impl Rows {
+    pub(super) fn is_empty(&self) -> bool {
+        match self {
+            Rows::Packed(bytes) => bytes.is_empty(),
+            Rows::Sorted(rows) => rows.is_empty(),
+        }
+    }
+
+    /// All rows. A row that was only appended may come several times.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], Copies)> {
+        let (packed, sorted) = match self {
+            Rows::Packed(bytes) => (Some(unpack(bytes)), None),
+            Rows::Sorted(rows) => (None, Some(rows.iter())),
+        };
+        let packed = packed.into_iter().flatten().map(|(_, row, copies)| (row, copies));
+        packed.chain(sorted.into_iter().flatten().map(|(row, copies)| (row.as_slice(), *copies)))
+    }
+
+    /// Adds a row that nobody will look for.
+    pub(super) fn append(&mut self, row: &[u8]) {
+        match self {
+            Rows::Packed(bytes) => pack(bytes, row, Copies { count: 1, matches: 0 }),
+            Rows::Sorted(rows) => rows.entry(row.to_vec()).or_default().count += 1,
+        }
+    }
+
+    pub(super) fn get(&self, row: &[u8]) -> Option<Copies> {
+        match self {
+            Rows::Packed(bytes) => {
+                unpack(bytes).find(|(_, known, _)| *known == row).map(|(.., copies)| copies)
+            }
+            Rows::Sorted(rows) => rows.get(row).copied(),
+        }
+    }
+
+    /// Says how often a row is there; 0 removes it.
+    pub(super) fn set(&mut self, row: &[u8], copies: Copies) {
+        if let Rows::Packed(bytes) = self {
+            let mut different = 0;
+            let found = unpack(bytes).inspect(|_| different += 1).find(|(_, known, _)| *known == row);
+            let found = found.map(|(place, ..)| place);
+            match found {
+                Some(place) if copies.count == 0 => {
+                    bytes.drain(place..place + HEADER + row.len());
+                    return;
+                }
+                Some(place) => {
+                    bytes[place + 4..place + 12].copy_from_slice(&copies.count.to_le_bytes());
+                    bytes[place + 12..place + HEADER].copy_from_slice(&copies.matches.to_le_bytes());
+                    return;
+                }
+                None if copies.count == 0 => return,
+                None if different < FEW => return pack(bytes, row, copies),
+                None => self.sort(),
+            }
+        }
+        if let Rows::Sorted(rows) = self {
+            if copies.count == 0 {
+                rows.remove(row);
+            } else {
+                rows.insert(row.to_vec(), copies);
+            }
+        }
+    }
+
+    /// Makes a packed buffer a tree.
+    fn sort(&mut self) {
+        let mut sorted: BTreeMap<Vec<u8>, Copies> = BTreeMap::new();
+        for (row, copies) in self.iter() {
+            let known = sorted.entry(row.to_vec()).or_default();
+            known.count += copies.count;
+            known.matches = copies.matches;
+        }
+        *self = Rows::Sorted(sorted);
+    }
+
+    /// A row comes or goes; `appends` if no row of this side ever goes.
+    pub(super) fn add(&mut self, row: &[u8], sign: i64, appends: bool) {
+        if appends {
+            return self.append(row);
+        }
+        let known = self.get(row).unwrap_or_default();
+        self.set(row, Copies { count: known.count + sign, ..known });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn rows_are_counted_as_in_a_map(changes in prop::collection::vec((0u8..60, any::<bool>(), 0i64..5), 0..300)) {
+            let mut rows = Rows::default();
+            let mut model: BTreeMap<Vec<u8>, Copies> = BTreeMap::new();
+            for (number, comes, matches) in changes {
+                let row = vec![number; usize::from(number % 7)];
+                let known = model.get(&row).copied().unwrap_or_default();
+                let copies = Copies { count: known.count + if comes { 1 } else { -1 }, matches };
+                rows.set(&row, copies);
+                if copies.count == 0 { model.remove(&row); } else { model.insert(row.clone(), copies); }
+                prop_assert_eq!(rows.get(&row), model.get(&row).copied());
+                let mut all: Vec<(Vec<u8>, Copies)> = rows.iter().map(|(row, copies)| (row.to_vec(), copies)).collect();
+                all.sort_by(|one, other| one.0.cmp(&other.0));
+                prop_assert_eq!(all, model.clone().into_iter().collect::<Vec<_>>());
+                prop_assert_eq!(rows.is_empty(), model.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn appended_rows_come_as_often_as_they_were_appended() {
+        let mut rows = Rows::default();
+        (0..100).for_each(|_| rows.add(b"a", 1, true));
+        assert_eq!(rows.iter().map(|(_, copies)| copies.count).sum::<i64>(), 100);
+    }
+}
