@@ -28,6 +28,7 @@ pub(crate) fn table(connector: &str, columns: &[(&str, TypeKind)], with: &[(&str
         partition_keys: Vec::new(),
         options: options.map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
         definition: String::new(),
+        host: None,
     }
 }
 
