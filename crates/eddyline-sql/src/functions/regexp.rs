@@ -48,7 +48,7 @@ fn resolve_extract(arguments: &[Argument]) -> Result<Resolved, String> {
 }
 
 /// A group of the first match, which is the whole match if none is named.
-fn regexp_extract(columns: &[ArrayRef], rows: usize, _: &CallInfo) -> Result<ArrayRef, String> {
+fn regexp_extract(columns: &[ArrayRef], rows: usize, info: &CallInfo) -> Result<ArrayRef, String> {
     let (texts, patterns) = (columns[0].as_string::<i32>(), columns[1].as_string::<i32>());
     let groups = columns.get(2).map(ColumnView::new);
     let group_at = |row: usize| int_of(groups.as_ref(), row, 0).and_then(|group| usize::try_from(group).ok());
@@ -62,7 +62,10 @@ fn regexp_extract(columns: &[ArrayRef], rows: usize, _: &CallInfo) -> Result<Arr
             continue;
         };
         let is_same = |row: &usize| text_at(patterns, *row) == Some(pattern) && group_at(*row) == Some(group);
-        let end = (first..rows).find(|row| !is_same(row)).unwrap_or(rows);
+        let end = match info.constant[1..].iter().all(|constant| *constant) {
+            true => rows,
+            false => (first..rows).find(|row| !is_same(row)).unwrap_or(rows),
+        };
         let compiled = JavaRegex::cached(pattern)?;
         match compiled.valid() {
             Some(regex) => {
