@@ -27,6 +27,8 @@ pub(crate) fn table(connector: &str, columns: &[(&str, TypeKind)], with: &[(&str
         primary_key: Vec::new(),
         partition_keys: Vec::new(),
         options: options.map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
+        state_ttl_ms: None,
+        temporary: false,
         definition: String::new(),
     }
 }

@@ -30,7 +30,7 @@ impl StreamJoin {
         let mut key = RowBytes::new();
         let mut first = 0;
         while first < input.len() {
-            let theirs = &self.sides[1 - side];
+            let (theirs, life) = (&self.sides[1 - side], &self.lives[1 - side]);
             let mut pairs: Vec<Pair<'_>> = Vec::new();
             let mut end = first;
             while end < input.len() && pairs.len() < PAIRS {
@@ -38,8 +38,8 @@ impl StreamJoin {
                     key.clear();
                     encode_columns(&views, &keys, end, &mut key);
                     let found = theirs.get(hash_of(&key), &key);
-                    let rows = found.iter().flat_map(|found| &found.rows);
-                    pairs.extend(rows.map(|(other, copies)| (end as u32, other.as_slice(), copies.count)));
+                    let rows = found.iter().flat_map(|found| life.living(found));
+                    pairs.extend(rows.map(|(other, copies)| (end as u32, other, copies.count)));
                 }
                 end += 1;
             }
@@ -92,9 +92,11 @@ impl StreamJoin {
     fn keep(&mut self, side: usize, key: &RowBytes, row: RowBytes, sign: i64) {
         let hash = hash_of(key);
         let rows = self.sides[side].entry_or_insert_with(hash, key, Rows::default);
+        let now_ms = self.lives[side].now_ms();
+        self.lives[side].forget(rows, &row);
         // A row that is taken back and never was there leaves nothing behind.
         if sign > 0 || rows.rows.contains_key(&row) {
-            add(rows, row, sign);
+            add(rows, row, sign, now_ms);
         }
         if rows.rows.is_empty() {
             self.sides[side].remove(hash, key);

@@ -2,6 +2,7 @@
 
 use super::aggregate::encode_columns;
 use super::batches::{Incoming, Outgoing, damaged, flush, hash_of};
+use super::join_ttl::{Life, NEVER_TOUCHED};
 use super::stored::{hashes_of, keyed_table};
 use super::{Settings, failed, wall_micros};
 use crate::expr::{Typed, evaluate_predicate};
@@ -22,10 +23,18 @@ pub(crate) struct Rows {
 }
 
 /// How often a row is there, and how many rows of the other side match it.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Data)]
+#[derive(Debug, Clone, Copy, PartialEq, Data)]
 pub(crate) struct Copies {
     pub(super) count: i64,
     matches: i64,
+    /// When it was written last, if rows have a time to live: see [`super::join_ttl`].
+    pub(super) touched_ms: i64,
+}
+
+impl Default for Copies {
+    fn default() -> Self {
+        Copies { count: 0, matches: 0, touched_ms: NEVER_TOUCHED }
+    }
 }
 
 /// What a join computes.
@@ -42,6 +51,8 @@ pub(crate) struct JoinSpec {
     /// Whether rows of the result may be taken back.
     pub(crate) output_updating: bool,
     pub(crate) output: Vec<SqlType>,
+    /// How long the rows of each side live after they were last written, milliseconds; 0 is for ever.
+    pub(crate) ttl_ms: [i64; 2],
     pub(crate) settings: Settings,
 }
 
@@ -186,9 +197,10 @@ pub(super) fn has_null(views: &[ColumnView<'_>], keys: &[usize], row: usize) -> 
     keys.iter().any(|key| views[*key].is_null(row))
 }
 
-pub(super) fn add(rows: &mut Rows, row: Vec<u8>, sign: i64) {
+pub(super) fn add(rows: &mut Rows, row: Vec<u8>, sign: i64, now_ms: i64) {
     let copies = rows.rows.entry(row.clone()).or_default();
     copies.count += sign;
+    copies.touched_ms = now_ms;
     if copies.count == 0 {
         rows.rows.remove(&row);
     }
@@ -198,6 +210,7 @@ pub(super) fn add(rows: &mut Rows, row: Vec<u8>, sign: i64) {
 pub(crate) struct StreamJoin {
     pub(super) spec: JoinSpec,
     pub(super) sides: [KeyedTable<RowBytes, Rows>; 2],
+    pub(super) lives: [Life; 2],
     pub(super) out: Outgoing,
 }
 
@@ -205,7 +218,8 @@ impl StreamJoin {
     pub(crate) fn new(spec: JoinSpec) -> Self {
         let range = eddyline_core::KeyGroupRange { start: 0, end: 1 };
         let out = Outgoing::new(&spec.output, spec.output_updating);
-        StreamJoin { spec, sides: ["left", "right"].map(|name| KeyedTable::new(name, range, 1)), out }
+        let sides = ["left", "right"].map(|name| KeyedTable::new(name, range, 1));
+        StreamJoin { spec, sides, lives: Default::default(), out }
     }
 
     /// A row of `side` comes or goes.
@@ -215,9 +229,10 @@ impl StreamJoin {
         let hash = hash_of(key);
         let other = 1 - side;
         let spec = &self.spec;
+        let life = &self.lives[other];
         let others: Vec<&[u8]> = self.sides[other]
             .get(hash, key)
-            .map(|rows| rows.rows.keys().map(Vec::as_slice).collect())
+            .map(|rows| life.living(rows).map(|(row, _)| row).collect())
             .unwrap_or_default();
         let matching: Vec<Vec<u8>> =
             spec.matching(side, &row, others)?.into_iter().map(<[u8]>::to_vec).collect();
@@ -237,6 +252,7 @@ impl StreamJoin {
                 && let Some(copies) = rows.rows.get_mut(found)
             {
                 copies.matches = after;
+                copies.touched_ms = life.now_ms();
             }
             if is_existence {
                 // The right side decides about rows of the left.
@@ -260,11 +276,13 @@ impl StreamJoin {
             }
         }
         let rows = self.sides[side].entry_or_insert_with(hash, key, Rows::default);
+        self.lives[side].forget(rows, &row);
         // A row that is taken back and never was there leaves nothing behind.
         if !retracts || rows.rows.contains_key(&row) {
             let copies = rows.rows.entry(row.clone()).or_default();
             copies.count += sign;
             copies.matches = matches;
+            copies.touched_ms = self.lives[side].now_ms();
             if copies.count == 0 {
                 rows.rows.remove(&row);
             }
@@ -296,8 +314,16 @@ impl Stateful for StreamJoin {
 
 impl Operator for StreamJoin {
     fn open(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
-        let settings = &self.spec.settings;
-        self.sides = [keyed_table("left", settings, context)?, keyed_table("right", settings, context)?];
+        for (side, name) in ["left", "right"].into_iter().enumerate() {
+            let ttl_ms = if self.spec.settings.batch { 0 } else { self.spec.ttl_ms[side] };
+            (self.sides[side], self.lives[side]) = if ttl_ms > 0 {
+                let mut table = context.states().aging_table(name)?;
+                let life = Life::new(&mut table, ttl_ms);
+                (table, life)
+            } else {
+                (keyed_table(name, &self.spec.settings, context)?, Life::default())
+            };
+        }
         Ok(())
     }
 
@@ -307,6 +333,9 @@ impl Operator for StreamJoin {
 
     fn on_batch(&mut self, side: usize, batch: Batch, context: &mut OperatorContext<'_>) -> Result<()> {
         let input = Incoming::new(&batch, self.spec.updating[side])?;
+        for (life, table) in self.lives.iter_mut().zip(&mut self.sides) {
+            life.begin(table, context.processing_time_ms(), input.len());
+        }
         if !self.spec.settings.batch && self.spec.is_inner() {
             return self.join_inner(side, &input, context);
         }
@@ -330,7 +359,8 @@ impl Operator for StreamJoin {
             encode_columns(&views, &keys, row, &mut key);
             if self.spec.settings.batch {
                 let sign = if kind::is_retraction(meaning) { -1 } else { 1 };
-                add(self.sides[side].entry_or_insert_with(hash_of(&key), &key, Rows::default), bytes, sign);
+                let rows = self.sides[side].entry_or_insert_with(hash_of(&key), &key, Rows::default);
+                add(rows, bytes, sign, NEVER_TOUCHED);
             } else {
                 self.change(side, &key, bytes, meaning)?;
                 flush(&mut self.out, false, input.created_micros, context)?;
@@ -438,7 +468,7 @@ impl Operator for WindowJoin {
             encode_columns(&views, &self.spec.keys[side], row, &mut key);
             let sign = if input.is_retraction(row) { -1 } else { 1 };
             let rows = self.sides[side].entry(end, hash_of(&key), &key, Rows::default);
-            add(rows, row_bytes(&views, row), sign);
+            add(rows, row_bytes(&views, row), sign, NEVER_TOUCHED);
         }
         if late > 0 {
             context.count_late(late);
