@@ -3,40 +3,108 @@
 
 use super::Arithmetic;
 use super::eval::{EvalResult, as_ref, text};
+use super::operand::Operand;
 use crate::row::{ColumnBuilder, ColumnView};
 use crate::types::TypeKind;
 use arrow_arith::numeric;
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int32Type, Int64Type, TimestampMicrosecondType, TimestampNanosecondType};
 use arrow_array::{Array, ArrayRef};
+use arrow_schema::{DataType, TimeUnit};
 
 /// `left op right`; whole numbers and floats have one type on both sides, decimals may have two.
 pub(super) fn binary(
     op: Arithmetic,
-    left: &ArrayRef,
+    left: &Operand,
     left_kind: &TypeKind,
-    right: &ArrayRef,
+    right: &Operand,
     right_kind: &TypeKind,
     result: &TypeKind,
 ) -> EvalResult<ArrayRef> {
+    let rows = if left.is_constant() { right.array().len() } else { left.array().len() };
     if matches!(result, TypeKind::Decimal(..)) {
-        return decimals(op, left, left_kind, right, right_kind, result);
+        return super::decimals::binary(op, left, left_kind, right, right_kind, result);
     }
     if left_kind.is_temporal() || right_kind.is_temporal() {
-        return temporal(op, left, left_kind, right, right_kind, result);
+        if let Some(shifted) = shifted(op, left, left_kind, right, right_kind) {
+            return Ok(shifted);
+        }
+        return temporal(op, &left.spread(rows)?, left_kind, &right.spread(rows)?, right_kind, result);
     }
     if left_kind.is_interval() || right_kind.is_interval() {
-        return intervals(op, left, right, right_kind, result);
+        return intervals(op, &left.spread(rows)?, &right.spread(rows)?, right_kind, result);
     }
     let computed = match op {
         Arithmetic::Add => numeric::add_wrapping(left, right),
         Arithmetic::Subtract => numeric::sub_wrapping(left, right),
         Arithmetic::Multiply => numeric::mul_wrapping(left, right),
         Arithmetic::Divide | Arithmetic::Modulo if left_kind.is_integer() => {
-            return whole_division(op, left, right, result);
+            if let Some(divided) = divided_by_constant(op, left, right) {
+                return Ok(divided);
+            }
+            return whole_division(op, &left.spread(rows)?, &right.spread(rows)?, result);
         }
         Arithmetic::Divide => numeric::div(left, right),
         Arithmetic::Modulo => numeric::rem(left, right),
     };
     computed.map_err(text)
+}
+
+/// Whole numbers divided by a constant that is not zero.
+fn divided_by_constant(op: Arithmetic, left: &Operand, right: &Operand) -> Option<ArrayRef> {
+    let divisor = right.constant_int().filter(|divisor| *divisor != 0)?;
+    let column = left.array();
+    if left.is_constant() || column.data_type() != right.data_type() {
+        return None;
+    }
+    let divides = op == Arithmetic::Divide;
+    Some(match column.data_type() {
+        DataType::Int64 => {
+            let column = column.as_primitive::<Int64Type>();
+            as_ref(if divides {
+                column.unary::<_, Int64Type>(|value| value.wrapping_div(divisor))
+            } else {
+                column.unary::<_, Int64Type>(|value| value.wrapping_rem(divisor))
+            })
+        }
+        DataType::Int32 => {
+            let (column, divisor) = (column.as_primitive::<Int32Type>(), divisor as i32);
+            as_ref(if divides {
+                column.unary::<_, Int32Type>(|value| value.wrapping_div(divisor))
+            } else {
+                column.unary::<_, Int32Type>(|value| value.wrapping_rem(divisor))
+            })
+        }
+        _ => return None,
+    })
+}
+
+/// Timestamps a constant number of milliseconds later or earlier.
+fn shifted(
+    op: Arithmetic,
+    left: &Operand,
+    left_kind: &TypeKind,
+    right: &Operand,
+    right_kind: &TypeKind,
+) -> Option<ArrayRef> {
+    let millis = right.constant_int().filter(|_| *right_kind == TypeKind::IntervalDaySecond)?;
+    let sign = if op == Arithmetic::Subtract { -1 } else { 1 };
+    let shift = (sign * millis).wrapping_mul(per_milli(left_kind));
+    let column = left.array();
+    let data_type = column.data_type().clone();
+    Some(match column.data_type() {
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            let column = column.as_primitive::<TimestampMicrosecondType>();
+            let later = column.unary::<_, TimestampMicrosecondType>(|value| value.wrapping_add(shift));
+            as_ref(later.with_data_type(data_type))
+        }
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+            let column = column.as_primitive::<TimestampNanosecondType>();
+            let later = column.unary::<_, TimestampNanosecondType>(|value| value.wrapping_add(shift));
+            as_ref(later.with_data_type(data_type))
+        }
+        _ => return None,
+    })
 }
 
 fn whole_division(
@@ -73,132 +141,6 @@ pub(super) fn negate(operand: &ArrayRef, kind: &TypeKind) -> EvalResult<ArrayRef
         return Ok(builder.finish());
     }
     numeric::neg_wrapping(operand).map_err(text)
-}
-
-pub(crate) const POWERS: [i128; 39] = {
-    let mut powers = [1i128; 39];
-    let mut exponent = 1;
-    while exponent < 39 {
-        powers[exponent] = powers[exponent - 1].wrapping_mul(10);
-        exponent += 1;
-    }
-    powers
-};
-
-/// Whether `value` has at most `precision` digits.
-pub(crate) fn fits(value: i128, precision: u8) -> bool {
-    value.unsigned_abs() < POWERS[usize::from(precision.min(38))].unsigned_abs()
-}
-
-/// `value` of scale `from` at scale `to`, rounded half away from zero; none if it overflows.
-pub(crate) fn rescale(value: i128, from: u8, to: u8) -> Option<i128> {
-    if to >= from {
-        return value.checked_mul(*POWERS.get(usize::from(to - from))?);
-    }
-    let divisor = POWERS[usize::from((from - to).min(38))];
-    Some(divide_rounded(value, divisor))
-}
-
-/// `dividend / divisor`, rounded half away from zero.
-pub(crate) fn divide_rounded(dividend: i128, divisor: i128) -> i128 {
-    let (quotient, rest) = (dividend / divisor, dividend % divisor);
-    let away = rest.unsigned_abs() >= divisor.unsigned_abs() - rest.unsigned_abs();
-    if !away || rest == 0 {
-        return quotient;
-    }
-    if (dividend < 0) == (divisor < 0) { quotient + 1 } else { quotient - 1 }
-}
-
-/// The value of `row` as a decimal and its scale.
-fn unscaled(view: &ColumnView<'_>, row: usize, kind: &TypeKind) -> Option<i128> {
-    if kind.is_integer() { view.int(row).map(i128::from) } else { view.decimal(row) }
-}
-
-fn decimals(
-    op: Arithmetic,
-    left: &ArrayRef,
-    left_kind: &TypeKind,
-    right: &ArrayRef,
-    right_kind: &TypeKind,
-    result: &TypeKind,
-) -> EvalResult<ArrayRef> {
-    let TypeKind::Decimal(precision, scale) = *result else { return Err("decimals of another type".into()) };
-    let scale_of = |kind: &TypeKind| kind.as_decimal().map_or(0, |(_, scale)| scale);
-    let (s1, s2) = (scale_of(left_kind), scale_of(right_kind));
-    let (a, b) = (ColumnView::new(left), ColumnView::new(right));
-    let mut values: Vec<Option<i128>> = Vec::with_capacity(left.len());
-    for row in 0..left.len() {
-        let (Some(a), Some(b)) = (unscaled(&a, row, left_kind), unscaled(&b, row, right_kind)) else {
-            values.push(None);
-            continue;
-        };
-        if b == 0 && matches!(op, Arithmetic::Divide | Arithmetic::Modulo) {
-            return Err("division by zero".into());
-        }
-        values.push(decimal(op, (a, s1), (b, s2), scale).filter(|value| fits(*value, precision)));
-    }
-    let array = arrow_array::Decimal128Array::from(values);
-    array.with_precision_and_scale(precision, scale as i8).map(as_ref).map_err(text)
-}
-
-/// `a op b` at `scale`; none if it overflows.
-pub(crate) fn decimal(op: Arithmetic, (a, s1): (i128, u8), (b, s2): (i128, u8), scale: u8) -> Option<i128> {
-    match op {
-        Arithmetic::Add | Arithmetic::Subtract | Arithmetic::Modulo => {
-            let common = s1.max(s2);
-            let (a, b) = (rescale(a, s1, common)?, rescale(b, s2, common)?);
-            let exact = match op {
-                Arithmetic::Add => a.checked_add(b)?,
-                Arithmetic::Subtract => a.checked_sub(b)?,
-                _ => a.checked_rem(b)?,
-            };
-            rescale(exact, common, scale)
-        }
-        Arithmetic::Multiply => match a.checked_mul(b) {
-            Some(product) => rescale(product, s1 + s2, scale),
-            None => wide_product(a, b, s1 + s2, scale),
-        },
-        Arithmetic::Divide => {
-            // a / 10^s1 ÷ b / 10^s2 at `scale` is a · 10^(scale − s1 + s2) ÷ b.
-            let exponent = i32::from(scale) - i32::from(s1) + i32::from(s2);
-            if exponent >= 0 {
-                match POWERS.get(exponent as usize).and_then(|power| a.checked_mul(*power)) {
-                    Some(dividend) => Some(divide_rounded(dividend, b)),
-                    None => wide_quotient(a, exponent as u32, b),
-                }
-            } else {
-                let divisor = b.checked_mul(*POWERS.get((-exponent) as usize)?)?;
-                Some(divide_rounded(a, divisor))
-            }
-        }
-    }
-}
-
-fn wide_product(a: i128, b: i128, from: u8, to: u8) -> Option<i128> {
-    use arrow_buffer::i256;
-    let product = i256::from_i128(a).checked_mul(i256::from_i128(b))?;
-    let drop = u32::from(from.checked_sub(to)?);
-    round_wide(product, i256::from_i128(10).checked_pow(drop)?)
-}
-
-fn wide_quotient(a: i128, exponent: u32, b: i128) -> Option<i128> {
-    use arrow_buffer::i256;
-    let dividend = i256::from_i128(a).checked_mul(i256::from_i128(10).checked_pow(exponent)?)?;
-    round_wide(dividend, i256::from_i128(b))
-}
-
-fn round_wide(dividend: arrow_buffer::i256, divisor: arrow_buffer::i256) -> Option<i128> {
-    use arrow_buffer::i256;
-    let (quotient, rest) = (dividend.checked_div(divisor)?, dividend.checked_rem(divisor)?);
-    let twice = rest.wrapping_abs().checked_mul(i256::from_i128(2))?;
-    let rounded = if twice < divisor.wrapping_abs() {
-        quotient
-    } else if (dividend < i256::ZERO) == (divisor < i256::ZERO) {
-        quotient.checked_add(i256::ONE)?
-    } else {
-        quotient.checked_sub(i256::ONE)?
-    };
-    rounded.to_i128()
 }
 
 /// Units of a timestamp in a millisecond.

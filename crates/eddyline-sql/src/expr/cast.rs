@@ -1,6 +1,6 @@
 //! CAST: Flink's rules between types.
 
-use super::arithmetic::{fits, rescale};
+use super::decimals::{fits, rescale};
 use super::eval::{EvalContext, EvalResult};
 use super::text_format::{instant_of_local, local_of_instant, write_value};
 use super::text_parse as parse;
@@ -18,6 +18,9 @@ pub(super) fn cast(
 ) -> EvalResult<ArrayRef> {
     if from == to || (from.arrow() == to.arrow() && keeps_values(from, to)) {
         return Ok(column.clone());
+    }
+    if widens(from, to) {
+        return arrow_cast::cast(column, &to.arrow()).map_err(|error| error.to_string());
     }
     let view = ColumnView::new(column);
     let mut builder = ColumnBuilder::new(to);
@@ -45,6 +48,11 @@ pub(super) fn cast(
         }
     }
     Ok(builder.finish())
+}
+
+/// Whether both are whole numbers, and the other type has all those of the one.
+fn widens(from: &TypeKind, to: &TypeKind) -> bool {
+    from.is_integer() && to.is_integer() && bounds(to).1 >= bounds(from).1
 }
 
 /// Whether values of one type are values of the other, as they are.
@@ -196,7 +204,7 @@ fn number(unscaled: i128, scale: u8, to: &TypeKind) -> Option<Value> {
             Some(Value::Float(unscaled as f64 / 10f64.powi(i32::from(scale))))
         }
         _ => {
-            let whole = unscaled / super::arithmetic::POWERS[usize::from(scale)];
+            let whole = unscaled / super::decimals::POWERS[usize::from(scale)];
             let (least, most) = bounds(to);
             i64::try_from(whole).ok().filter(|whole| (least..=most).contains(whole)).map(Value::Int)
         }

@@ -2,17 +2,19 @@
 
 use super::Comparison;
 use super::eval::{EvalResult, as_ref, text};
+use super::operand::Operand;
 use crate::row::ColumnView;
 use arrow_array::{Array, ArrayRef, BooleanArray};
 use arrow_ord::cmp;
 use std::cmp::Ordering;
 
-pub(super) fn compare(op: Comparison, left: &ArrayRef, right: &ArrayRef) -> EvalResult<ArrayRef> {
+pub(super) fn compare(op: Comparison, left: &Operand, right: &Operand) -> EvalResult<ArrayRef> {
+    let rows = if left.is_constant() { right.array().len() } else { left.array().len() };
     if left.data_type().is_null() || right.data_type().is_null() {
-        return Ok(as_ref(BooleanArray::new_null(left.len())));
+        return Ok(as_ref(BooleanArray::new_null(rows)));
     }
     if left.data_type().is_nested() || left.data_type().is_floating() {
-        return Ok(by_value(op, left, right));
+        return Ok(by_value(op, &left.spread(rows)?, &right.spread(rows)?));
     }
     let result = match op {
         Comparison::Equal => cmp::eq(left, right),

@@ -3,14 +3,18 @@
 //! Each node is computed for the whole batch at once. Where a part may fail and not all rows need it (CASE, AND, OR,
 //! COALESCE), it is computed for the rows that do alone.
 
+use super::operand::{Operand, repeat};
 use super::{Node, Typed, arithmetic, cast, compare};
 use crate::functions::{CallInfo, Eval};
 use crate::row::{ColumnBuilder, ColumnView, Value, views_of};
 use crate::types::{SqlType, TypeKind};
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, StructArray, UInt32Array};
-use arrow_schema::{DataType, Schema};
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, NullArray, RecordBatch, RecordBatchOptions, StructArray, UInt32Array,
+};
+use arrow_schema::{DataType, Field, Schema};
 use jiff::tz::TimeZone;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What expressions may know besides the row.
@@ -32,14 +36,15 @@ pub(crate) fn evaluate(expr: &Typed, batch: &RecordBatch, context: &EvalContext)
         Node::Column(column) => Ok(batch.column(*column).clone()),
         Node::Literal(value) => Ok(repeat(value, &expr.data_type.kind, rows)),
         Node::Arithmetic(op, left, right) => {
-            let (a, b) = (evaluate(left, batch, context)?, evaluate(right, batch, context)?);
+            let (a, b) = operands(left, right, batch, context)?;
             arithmetic::binary(*op, &a, &left.data_type.kind, &b, &right.data_type.kind, &expr.data_type.kind)
         }
         Node::Negate(operand) => {
             arithmetic::negate(&evaluate(operand, batch, context)?, &operand.data_type.kind)
         }
         Node::Compare(op, left, right) => {
-            compare::compare(*op, &evaluate(left, batch, context)?, &evaluate(right, batch, context)?)
+            let (a, b) = operands(left, right, batch, context)?;
+            compare::compare(*op, &a, &b)
         }
         Node::Distinct { left, right, negated } => {
             compare::distinct(&evaluate(left, batch, context)?, &evaluate(right, batch, context)?, *negated)
@@ -80,19 +85,40 @@ pub(crate) fn evaluate(expr: &Typed, batch: &RecordBatch, context: &EvalContext)
     }
 }
 
+/// Both sides of a computation, of which one at most is a constant.
+fn operands(
+    left: &Typed,
+    right: &Typed,
+    batch: &RecordBatch,
+    context: &EvalContext,
+) -> EvalResult<(Operand, Operand)> {
+    let right = match right.as_literal() {
+        Some(value) => Operand::constant(value, &right.data_type.kind),
+        None => Operand::column(evaluate(right, batch, context)?),
+    };
+    let left = match left.as_literal() {
+        Some(value) if !right.is_constant() => Operand::constant(value, &left.data_type.kind),
+        _ => Operand::column(evaluate(left, batch, context)?),
+    };
+    Ok((left, right))
+}
+
 /// The rows for which `expr` is TRUE.
 pub(crate) fn evaluate_predicate(
     expr: &Typed,
     batch: &RecordBatch,
     context: &EvalContext,
 ) -> EvalResult<BooleanArray> {
-    let result = evaluate(expr, batch, context)?;
-    let result = result.as_boolean();
-    // A condition that is NULL does not hold.
-    Ok(match result.null_count() {
-        0 => result.clone(),
-        _ => arrow_select::filter::prep_null_mask_filter(result),
-    })
+    evaluate(expr, batch, context).map(|result| without_nulls(&result))
+}
+
+/// Where a condition holds: where it is NULL, it does not.
+pub(crate) fn without_nulls(condition: &ArrayRef) -> BooleanArray {
+    let condition = condition.as_boolean();
+    match condition.null_count() {
+        0 => condition.clone(),
+        _ => arrow_select::filter::prep_null_mask_filter(condition),
+    }
 }
 
 /// The value of an expression without columns.
@@ -111,14 +137,6 @@ pub(super) fn as_ref(array: impl Array + 'static) -> ArrayRef {
     Arc::new(array)
 }
 
-fn repeat(value: &Value, kind: &TypeKind, rows: usize) -> ArrayRef {
-    let mut builder = ColumnBuilder::new(kind);
-    for _ in 0..rows {
-        builder.append(value);
-    }
-    builder.finish()
-}
-
 /// AND (`absorbing` FALSE) and OR (`absorbing` TRUE).
 fn logic(
     parts: &[Typed],
@@ -131,17 +149,18 @@ fn logic(
         result = Some(match result {
             None => evaluate(part, batch, context)?.as_boolean().clone(),
             Some(so_far) => {
-                let decided = |value: Option<bool>| value == Some(absorbing);
-                let open: Vec<u32> = (0u32..)
-                    .zip(so_far.iter())
-                    .filter(|(_, value)| !decided(*value))
-                    .map(|(row, _)| row)
-                    .collect();
-                if open.is_empty() {
+                let valid = so_far.len() - so_far.null_count();
+                let decided = if absorbing { so_far.true_count() } else { valid - so_far.true_count() };
+                if decided == so_far.len() {
                     return Ok(as_ref(so_far));
                 }
-                let next = if open.len() < so_far.len() && part.can_fail() {
-                    let some = take_rows(batch, &open)?;
+                let next = if decided > 0 && part.can_fail() {
+                    let open: Vec<u32> = (0u32..)
+                        .zip(so_far.iter())
+                        .filter(|(_, value)| *value != Some(absorbing))
+                        .map(|(row, _)| row)
+                        .collect();
+                    let some = rows_for(batch, &open, [part])?;
                     spread(&evaluate(part, &some, context)?, &open, so_far.len())?
                 } else {
                     evaluate(part, batch, context)?
@@ -158,12 +177,29 @@ fn logic(
     result.map(as_ref).ok_or_else(|| "a condition without parts".to_owned())
 }
 
-pub(crate) fn take_rows(batch: &RecordBatch, rows: &[u32]) -> EvalResult<RecordBatch> {
-    if batch.num_columns() == 0 {
-        let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
-        return RecordBatch::try_new_with_options(batch.schema(), Vec::new(), &options).map_err(text);
+/// Some of the rows, for computing `exprs`: columns that these do not use are all NULL.
+fn rows_for<'e>(
+    batch: &RecordBatch,
+    rows: &[u32],
+    exprs: impl IntoIterator<Item = &'e Typed>,
+) -> EvalResult<RecordBatch> {
+    if rows.len() == batch.num_rows() {
+        return Ok(batch.clone());
     }
-    arrow_select::take::take_record_batch(batch, &UInt32Array::from(rows.to_vec())).map_err(text)
+    let used: BTreeSet<usize> = exprs.into_iter().flat_map(Typed::columns).collect();
+    let indices = UInt32Array::from(rows.to_vec());
+    let mut fields = Vec::with_capacity(batch.num_columns());
+    let mut columns: Vec<ArrayRef> = Vec::with_capacity(batch.num_columns());
+    for (number, column) in batch.columns().iter().enumerate() {
+        columns.push(if used.contains(&number) {
+            arrow_select::take::take(column, &indices, None).map_err(text)?
+        } else {
+            as_ref(NullArray::new(rows.len()))
+        });
+        fields.push(Field::new("", columns[number].data_type().clone(), true));
+    }
+    let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
+    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options).map_err(text)
 }
 
 /// The values at their rows among `total` rows, NULL elsewhere.
@@ -204,21 +240,18 @@ fn case(
         if open.is_empty() {
             break;
         }
-        let some = if open.len() == total { batch.clone() } else { take_rows(batch, &open)? };
-        let holds = evaluate_predicate(when, &some, context)?;
+        let holds = evaluate_predicate(when, &rows_for(batch, &open, [when])?, context)?;
         let (mut here, mut rest) = (Vec::new(), Vec::new());
         for (index, row) in open.iter().enumerate() {
             if holds.value(index) { here.push(*row) } else { rest.push(*row) }
         }
         if !here.is_empty() {
-            let some = if here.len() == total { batch.clone() } else { take_rows(batch, &here)? };
-            parts.push((evaluate(then, &some, context)?, here));
+            parts.push((evaluate(then, &rows_for(batch, &here, [then])?, context)?, here));
         }
         open = rest;
     }
     if !open.is_empty() {
-        let some = if open.len() == total { batch.clone() } else { take_rows(batch, &open)? };
-        parts.push((evaluate(otherwise, &some, context)?, open));
+        parts.push((evaluate(otherwise, &rows_for(batch, &open, [otherwise])?, context)?, open));
     }
     assemble(&parts, &data_type.kind, total)
 }
@@ -236,8 +269,7 @@ fn coalesce(
         if open.is_empty() {
             break;
         }
-        let some = if open.len() == total { batch.clone() } else { take_rows(batch, &open)? };
-        let values = evaluate(part, &some, context)?;
+        let values = evaluate(part, &rows_for(batch, &open, [part])?, context)?;
         if number + 1 == parts.len() {
             found.push((values, std::mem::take(&mut open)));
             break;

@@ -3,15 +3,19 @@
 pub(crate) mod arithmetic;
 mod cast;
 mod compare;
+pub(crate) mod decimals;
 mod eval;
+mod operand;
+mod program;
 #[cfg(test)]
 mod tests;
 pub(crate) mod text_format;
 pub(crate) mod text_parse;
 
-pub(crate) use arithmetic::decimal as decimal_arithmetic;
 pub(crate) use cast::{cast_value, units_of_nanos};
-pub(crate) use eval::{EvalContext, evaluate, evaluate_predicate, fold};
+pub(crate) use decimals::decimal as decimal_arithmetic;
+pub(crate) use eval::{EvalContext, evaluate, evaluate_predicate, fold, without_nulls};
+pub(crate) use program::{FilteredProgram, Program};
 
 use crate::functions::Function;
 use crate::row::Value;

@@ -36,11 +36,11 @@ fn text_is_cast_as_flink_casts_it() {
 
 #[test]
 fn decimals_keep_their_scale() {
-    use arithmetic::decimal;
+    use decimals::decimal;
     assert_eq!(decimal(Arithmetic::Divide, (1_000, 2), (3_000, 3), 8), Some(333_333_333));
     assert_eq!(decimal(Arithmetic::Multiply, (-15, 1), (15, 1), 1), Some(-23));
     assert_eq!(decimal(Arithmetic::Add, (105, 2), (1, 0), 2), Some(205));
-    assert_eq!(arithmetic::divide_rounded(-25, 10), -3);
+    assert_eq!(decimals::divide_rounded(-25, 10), -3);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Values as text: what CAST to STRING gives, and what is printed.
 
-use super::arithmetic::{POWERS, civil_of_days};
+use super::arithmetic::civil_of_days;
+use super::decimals::POWERS;
 use crate::row::Value;
 use crate::types::TypeKind;
 use jiff::tz::TimeZone;

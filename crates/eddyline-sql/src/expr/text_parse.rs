@@ -1,6 +1,7 @@
 //! Values from text: what CAST from STRING takes.
 
-use super::arithmetic::{days_in_month, days_of_civil, divide_rounded, fits};
+use super::arithmetic::{days_in_month, days_of_civil};
+use super::decimals::{divide_rounded, fits};
 
 /// A number with a fraction and perhaps an exponent, as an unscaled decimal of `precision` and `scale`.
 pub(crate) fn decimal(text: &str, precision: u8, scale: u8) -> Option<i128> {

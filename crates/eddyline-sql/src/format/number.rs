@@ -1,6 +1,6 @@
 //! Numbers in text, as Java reads and writes them.
 
-use crate::expr::arithmetic::{POWERS, fits};
+use crate::expr::decimals::{POWERS, fits};
 use crate::expr::text_parse;
 use std::fmt::Write;
 

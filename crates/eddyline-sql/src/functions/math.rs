@@ -4,10 +4,13 @@ use super::signature::{Takes, int_or, params};
 use super::time::{is_rounding_of_time, resolve_round as resolve_round_of_time, rounded_time};
 use super::{Argument, CallInfo, Function, Resolved, any_nullable, arity};
 use crate::expr::Arithmetic;
-use crate::expr::arithmetic::{POWERS, decimal, divide_rounded, fits};
+use crate::expr::decimals::{POWERS, decimal, divide_rounded, fits};
 use crate::row::{ColumnBuilder, ColumnView, Value};
 use crate::types::TypeKind;
-use arrow_array::ArrayRef;
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
+use arrow_array::{Array, ArrayRef, Int64Array};
+use std::sync::Arc;
 
 pub(super) const FUNCTIONS: &[Function] = &[
     Function::strict("ABS", of_number, abs),
@@ -178,7 +181,26 @@ fn resolve_modulo(arguments: &[Argument]) -> Result<Resolved, String> {
 
 const BY_ZERO: &str = "division by zero";
 
+/// The rests of whole numbers of 64 bits among which is no NULL; none if the columns are others.
+fn long_rests(columns: &[ArrayRef]) -> Result<Option<ArrayRef>, String> {
+    let longs =
+        |column: &ArrayRef| column.as_primitive_opt::<Int64Type>().map(|longs| longs.values().clone());
+    let (Some(dividends), Some(divisors)) = (longs(&columns[0]), longs(&columns[1])) else { return Ok(None) };
+    if columns.iter().any(|column| column.null_count() > 0) {
+        return Ok(None);
+    }
+    if divisors.contains(&0) {
+        return Err(BY_ZERO.into());
+    }
+    let rests =
+        dividends.iter().zip(divisors.iter()).map(|(dividend, divisor)| dividend.wrapping_rem(*divisor));
+    Ok(Some(Arc::new(Int64Array::from_iter_values(rests))))
+}
+
 fn modulo(columns: &[ArrayRef], rows: usize, info: &CallInfo) -> Result<ArrayRef, String> {
+    if let Some(rests) = long_rests(columns)? {
+        return Ok(rests);
+    }
     let (dividends, divisors) = (ColumnView::new(&columns[0]), ColumnView::new(&columns[1]));
     let (one, other) = (&info.params[0].kind, &info.params[1].kind);
     let mut builder = ColumnBuilder::new(&info.result.kind);

@@ -145,11 +145,26 @@ fn part_between<'a>(text: &'a str, separator: &str, index: usize) -> Option<&'a 
     if separator.is_empty() {
         return text.split(char::is_whitespace).nth(index);
     }
-    let mut letters = separator.chars();
-    match (letters.next(), letters.next()) {
-        (Some(single), None) => text.split(single).nth(index),
+    match separator.as_bytes() {
+        [single] => part_between_bytes(text, *single, index),
         _ => text.split(separator).nth(index),
     }
+}
+
+/// The part number `index` between ASCII separators: parts are short, so bytes are looked at one by one.
+fn part_between_bytes(text: &str, separator: u8, index: usize) -> Option<&str> {
+    let bytes = text.as_bytes();
+    let (mut start, mut passed) = (0, 0);
+    for (place, byte) in bytes.iter().enumerate() {
+        if *byte == separator {
+            if passed == index {
+                return Some(&text[start..place]);
+            }
+            passed += 1;
+            start = place + 1;
+        }
+    }
+    (passed == index).then(|| &text[start..])
 }
 
 fn resolve_split(arguments: &[Argument]) -> Result<Resolved, String> {

@@ -1,10 +1,15 @@
 //! Text in another form: padded, repeated, reversed, replaced in parts.
 
+use super::columns::{Last, text_at, text_builder};
 use super::signature::{Takes, int_or, nullable, strict, text};
 use super::text::{byte_of_char, char_count};
 use super::{Argument, CallInfo, Function, Resolved, arity};
 use crate::row::Value;
 use crate::types::{TypeKind, common_type_of};
+use arrow_array::ArrayRef;
+use arrow_array::cast::AsArray;
+use memchr::memmem;
+use std::sync::Arc;
 
 /// The longest text that LPAD, RPAD and REPEAT make, in bytes.
 const LONGEST_BYTES: usize = 1 << 30;
@@ -15,9 +20,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::strict("REPEAT", resolve_repeat, repeat),
     Function::strict("REVERSE", one_text, |args, _| Ok(Value::Text(text(args, 0).chars().rev().collect()))),
     Function::strict("INITCAP", one_text, |args, _| Ok(Value::Text(capitalised(text(args, 0))))),
-    Function::strict("REPLACE", three_texts, |args, _| {
-        Ok(Value::Text(text(args, 0).replace(text(args, 1), text(args, 2))))
-    }),
+    Function::columns("REPLACE", three_texts, replace),
     Function::strict("OVERLAY", resolve_overlay, overlay),
     Function::strict("TRANSLATE", three_texts, |args, _| {
         Ok(Value::Text(translated(text(args, 0), text(args, 1), text(args, 2))))
@@ -36,6 +39,36 @@ fn one_text(arguments: &[Argument]) -> Result<Resolved, String> {
 
 fn three_texts(arguments: &[Argument]) -> Result<Resolved, String> {
     strict(arguments, &[Takes::Text, Takes::Text, Takes::Text], 0, TypeKind::STRING)
+}
+
+fn replace(columns: &[ArrayRef], rows: usize, _: &CallInfo) -> Result<ArrayRef, String> {
+    let [texts, sought, instead] = [0, 1, 2].map(|number: usize| columns[number].as_string::<i32>());
+    let mut last = Last::new();
+    let mut builder = text_builder(texts);
+    let mut replaced = String::new();
+    for row in 0..rows {
+        let (Some(text), Some(wanted), Some(instead)) =
+            (text_at(texts, row), text_at(sought, row), text_at(instead, row))
+        else {
+            builder.append_null();
+            continue;
+        };
+        if wanted.is_empty() {
+            builder.append_value(text.replace("", instead));
+            continue;
+        }
+        let finder = last.get(wanted, |wanted| Ok(memmem::Finder::new(wanted).into_owned()))?;
+        replaced.clear();
+        let mut rest = 0;
+        for place in finder.find_iter(text.as_bytes()) {
+            replaced.push_str(&text[rest..place]);
+            replaced.push_str(instead);
+            rest = place + wanted.len();
+        }
+        replaced.push_str(&text[rest..]);
+        builder.append_value(&replaced);
+    }
+    Ok(Arc::new(builder.finish()))
 }
 
 fn resolve_pad(arguments: &[Argument]) -> Result<Resolved, String> {

@@ -1,45 +1,41 @@
 //! Aggregations in the graph: without windows, by window, and by slices of windows that overlap.
 
 use super::translate::{Stream, Translator, is_processing_time};
-use crate::expr::Typed;
+use crate::expr::{Program, Typed};
 use crate::operators::Settings;
 use crate::operators::aggregate::{AggregateSpec, GroupAggregate, WindowAggregate};
+use crate::operators::session::{SessionGroups, SessionSpec, Sessions};
 use crate::operators::sliced::{SlicedAggregate, SlicedSpec, WindowColumn};
 use crate::operators::stages::ProjectStage;
 use crate::parser::span::SqlResult;
 use crate::plan::{AggregateCall, Op, Rel, WindowKind};
+use crate::row::Value;
 use eddyline::NodeSpec;
+use std::collections::BTreeSet;
 
-/// Overlapping windows, and the columns of each result.
-struct Overlapping<'r> {
+/// Windows of which groups are kept without their rows being told apart by window, and the columns of each result.
+struct Windows<'r> {
     windows: &'r Rel,
     /// What is computed of rows and windows before they are grouped.
     exprs: Option<&'r [Typed]>,
     input: &'r Rel,
     time: usize,
-    slide: i64,
-    size: i64,
-    offset: i64,
+    kind: WindowKind,
+    partition: &'r [usize],
     /// Keys that are no columns of the window.
     keys: Vec<usize>,
     before: Vec<WindowColumn>,
     behind: Vec<WindowColumn>,
 }
 
-/// What `input` says of the windows, if they overlap, the keys that are no columns of theirs stand together, and nothing else
-/// depends on which of its windows a row is in.
-fn overlapping<'r>(input: &'r Rel, keys: &[usize], calls: &[AggregateCall]) -> Option<Overlapping<'r>> {
+/// What `input` says of the windows, if the keys that are no columns of theirs stand together, and nothing else depends on
+/// which of its windows a row is in.
+fn windows_of<'r>(input: &'r Rel, keys: &[usize], calls: &[AggregateCall]) -> Option<Windows<'r>> {
     let (windows, exprs) = match &*input.op {
         Op::Project { input: below, exprs } => (below, Some(exprs.as_slice())),
         _ => (input, None),
     };
-    let Op::Window { input: rows, kind: WindowKind::Hop { slide, size, offset }, time, .. } = &*windows.op
-    else {
-        return None;
-    };
-    if size % slide != 0 || size == slide || is_processing_time(windows) {
-        return None;
-    }
+    let Op::Window { input: rows, kind, time, partition } = &*windows.op else { return None };
     let width = rows.columns.len();
     let column = |column: &usize| {
         let source = exprs.map_or(Some(*column), |exprs| exprs[*column].as_column())?;
@@ -65,14 +61,13 @@ fn overlapping<'r>(input: &'r Rel, keys: &[usize], calls: &[AggregateCall]) -> O
         keys[before.len()..].iter().copied().take_while(|key| column(key).is_none()).collect();
     let rest = &keys[before.len() + own.len()..];
     let behind: Vec<WindowColumn> = rest.iter().map_while(column).collect();
-    (behind.len() == rest.len()).then_some(Overlapping {
+    (behind.len() == rest.len()).then_some(Windows {
         windows,
         exprs,
         input: rows,
         time: *time,
-        slide: *slide,
-        size: *size,
-        offset: *offset,
+        kind: *kind,
+        partition,
         keys: own,
         before,
         behind,
@@ -95,30 +90,21 @@ impl Translator {
         if let Some((_, end)) = window
             && !settings.batch
             && spec_of(keys, self.updating(input)).merges()
-            && let Some(found) = overlapping(input, keys, calls)
+            && let Some(found) = windows_of(input, keys, calls)
         {
-            let slice = WindowKind::Tumble { size: found.slide, offset: found.offset };
-            let mut stream = self.window(found.windows, found.input, slice, found.time, &[])?;
-            if let Some(exprs) = found.exprs {
-                let (exprs, plain) = (exprs.to_vec(), self.settings.clone());
-                let make =
-                    move || ProjectStage { exprs: exprs.clone(), updating: false, settings: plain.clone() };
-                stream = self.stage("Calc", input, stream, false, make);
+            let by_clock = is_processing_time(found.windows);
+            match found.kind {
+                WindowKind::Hop { slide, size, .. } if size % slide == 0 && size != slide && !by_clock => {
+                    let aggregate = spec_of(&found.keys, false);
+                    return self.sliced(rel, &found, aggregate, keys[*end]);
+                }
+                WindowKind::Session { gap } => {
+                    if let Some(stream) = self.by_session(rel, &found, gap, &|keys| spec_of(keys, false))? {
+                        return Ok(stream);
+                    }
+                }
+                _ => {}
             }
-            let types = found.windows.types();
-            let sliced = SlicedSpec {
-                aggregate: spec_of(&found.keys, false),
-                size: found.size,
-                slide: found.slide,
-                end: keys[*end],
-                before: found.before,
-                behind: found.behind,
-                output: rel.types(),
-                window_time: types[types.len() - 1].clone(),
-            };
-            let route = Self::keyed(found.keys);
-            let make = move || SlicedAggregate::new(sliced.clone());
-            return Ok(self.operator(NodeSpec::named(name), rel, vec![(stream, route)], false, make));
         }
         let stream = self.stream(input)?;
         let spec = spec_of(keys, stream.updating);
@@ -135,5 +121,100 @@ impl Translator {
                 Ok(self.operator(NodeSpec::named(name), rel, vec![(stream, route)], gives, make))
             }
         }
+    }
+
+    /// Counts each row once, in the slice between the starts of two windows.
+    fn sliced(
+        &mut self,
+        rel: &Rel,
+        found: &Windows<'_>,
+        aggregate: AggregateSpec,
+        end: usize,
+    ) -> SqlResult<Stream> {
+        let WindowKind::Hop { slide, size, offset } = found.kind else {
+            unreachable!("invariant: windows that overlap");
+        };
+        let slice = WindowKind::Tumble { size: slide, offset };
+        let mut stream = self.window(found.windows, found.input, slice, found.time, &[])?;
+        let Op::Aggregate { input, .. } = &*rel.op else {
+            unreachable!("invariant: called for aggregations alone");
+        };
+        if let Some(exprs) = found.exprs {
+            let plain = self.settings.clone();
+            let exprs = Program::new(exprs.to_vec(), found.windows.columns.len());
+            let make =
+                move || ProjectStage { exprs: exprs.clone(), updating: false, settings: plain.clone() };
+            stream = self.stage("Calc", input, stream, false, make);
+        }
+        let types = found.windows.types();
+        let sliced = SlicedSpec {
+            aggregate,
+            size,
+            slide,
+            end,
+            before: found.before.clone(),
+            behind: found.behind.clone(),
+            output: rel.types(),
+            window_time: types[types.len() - 1].clone(),
+        };
+        let route = Self::keyed(found.keys.clone());
+        let make = move || SlicedAggregate::new(sliced.clone());
+        Ok(self.operator(NodeSpec::named("WindowAggregate"), rel, vec![(stream, route)], false, make))
+    }
+
+    /// Keeps a group per session, if the keys are what sessions are partitioned by, and columns of the input as they are.
+    fn by_session(
+        &mut self,
+        rel: &Rel,
+        found: &Windows<'_>,
+        gap: i64,
+        spec_of: &dyn Fn(&[usize]) -> AggregateSpec,
+    ) -> SqlResult<Option<Stream>> {
+        let width = found.input.columns.len();
+        let exprs = found.exprs.map_or_else(|| found.windows.all_typed(), <[Typed]>::to_vec);
+        // What is computed of rows alone is computed before they come into sessions.
+        let mut computed: Vec<Typed> = Vec::with_capacity(exprs.len() + 1 + found.partition.len());
+        for expr in &exprs {
+            let of_window = expr.as_column().is_some_and(|column| column >= width);
+            computed.push(if of_window {
+                Typed::literal(Value::Null, expr.data_type.as_nullable())
+            } else {
+                expr.clone()
+            });
+        }
+        let by_key: BTreeSet<Option<usize>> = found.keys.iter().map(|key| exprs[*key].as_column()).collect();
+        let partition: BTreeSet<Option<usize>> = found.partition.iter().map(|column| Some(*column)).collect();
+        if by_key != partition || by_key.len() != found.keys.len() {
+            return Ok(None);
+        }
+        let time = computed.len();
+        computed.push(found.input.typed(found.time));
+        let stream = self.stream(found.input)?;
+        let plain = self.settings.clone();
+        let described = format!("{computed:?}");
+        let program = Program::new(computed, width);
+        let make = move || ProjectStage { exprs: program.clone(), updating: false, settings: plain.clone() };
+        let stream = self.stage_of("Calc", &described, stream, false, make);
+        let types = found.windows.types();
+        let spec = SessionSpec {
+            gap,
+            time,
+            time_type: found.input.columns[found.time].data_type.clone(),
+            partition: found.keys.clone(),
+            output: rel.types(),
+            updating: false,
+            processing_time: is_processing_time(found.windows),
+            settings: self.window_settings(rel),
+        };
+        let (aggregate, before, behind) = (spec_of(&found.keys), found.before.clone(), found.behind.clone());
+        let window_time = types[types.len() - 1].clone();
+        let make = move || {
+            let groups =
+                SessionGroups::new(aggregate.clone(), before.clone(), behind.clone(), window_time.clone());
+            Sessions::new(spec.clone(), groups)
+        };
+        let route = Self::keyed(found.keys.clone());
+        let node = NodeSpec::named("SessionAggregate");
+        Ok(Some(self.operator(node, rel, vec![(stream, route)], false, make)))
     }
 }

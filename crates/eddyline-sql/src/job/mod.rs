@@ -2,6 +2,7 @@
 
 mod aggregates;
 mod joins;
+mod ranks;
 mod translate;
 mod uid;
 mod values;

@@ -1,31 +1,32 @@
 //! Each operation of a plan becomes an operator, and each input an edge.
 
-use super::uid::{Uids, describe};
+use super::uid::{Uids, describe, fingerprint, is_deterministic};
 use super::values::ValuesSource;
 use crate::catalog::TableDef;
 use crate::connector::{self, TableSink};
+use crate::expr::{FilteredProgram, Program, Typed};
 use crate::operators::exchange::by_columns;
 use crate::operators::limit::LimitOperator;
 use crate::operators::normalize::ChangelogNormalize;
-use crate::operators::over::{OverSpec, WholeOver};
-use crate::operators::over_time::TimeOver;
-use crate::operators::rank::{RankSpec, StreamRank, WindowRank};
+use crate::operators::rank::{StreamRank, WindowRank};
 use crate::operators::scan::{ScanOperator, ScanSpec};
-use crate::operators::session::{SessionAssign, SessionSpec};
+use crate::operators::session::{SessionRows, SessionSpec, Sessions};
 use crate::operators::set::SetOperator;
 use crate::operators::sink::{CollectOperator, Collected, TableSinkOperator};
 use crate::operators::sort::SortOperator;
 use crate::operators::stages::{
-    ExpandStage, FilterStage, KindStage, NotNullStage, PassStage, ProjectStage, UnnestStage,
+    CalcStage, ExpandStage, FilterStage, KindStage, NotNullStage, PassStage, ProjectStage, UnnestStage,
 };
 use crate::operators::window::WindowStage;
 use crate::operators::{KeyedShuffle, Settings};
 use crate::parser::span::{SqlError, SqlResult};
-use crate::plan::{Op, OverGroup, RankFunction, Rel, TimeAttribute, WindowKind, changelog_mode, upsert_keys};
+use crate::plan::{Op, Rel, TimeAttribute, WindowKind, changelog_mode, upsert_keys};
 use crate::types::SqlType;
 use eddyline_core::batch::decode_rows;
 use eddyline_runtime::graph::{JobBuilder, NodeHandle, NodeSpec, Partitioning};
 use eddyline_runtime::partition::{self, PartitionerFactory};
+use std::collections::HashMap;
+use std::fmt::Write;
 use std::sync::Arc;
 
 /// Where the rows of a query go.
@@ -52,8 +53,13 @@ pub(crate) struct Translator {
     pub(crate) all_bounded: bool,
     /// Whether there are sessions.
     sessions: bool,
+    /// The operators that are there by what they compute of what: equal ones are one.
+    made: HashMap<String, Stream>,
+    /// The columns that are read of each table, by all that is added.
+    read: HashMap<String, Vec<bool>>,
 }
 
+#[derive(Debug)]
 pub(super) enum Route {
     Forward,
     Global,
@@ -63,12 +69,30 @@ pub(super) enum Route {
 impl Translator {
     pub(crate) fn new(name: &str, max_parallelism: u32, settings: Settings) -> Self {
         let builder = JobBuilder::new(name, max_parallelism);
-        Translator { builder, settings, uids: Uids::default(), all_bounded: true, sessions: false }
+        Translator {
+            builder,
+            settings,
+            uids: Uids::default(),
+            all_bounded: true,
+            sessions: false,
+            made: HashMap::new(),
+            read: HashMap::new(),
+        }
+    }
+
+    /// Says that `rel` will be added: so a table that several relations read is read once, for all of them.
+    pub(crate) fn announce(&mut self, rel: &Rel) {
+        if let Op::Scan { needed, .. } = &*rel.op {
+            let read = self.read.entry(scanned(rel)).or_insert_with(|| vec![false; needed.len()]);
+            read.iter_mut().zip(needed).for_each(|(read, needed)| *read |= needed);
+        }
+        rel.inputs().into_iter().for_each(|input| self.announce(input));
     }
 
     /// Adds `rel` and its way to `target`.
     pub(crate) fn add(&mut self, rel: &Rel, target: Target) -> SqlResult<()> {
         self.sessions |= rel.has_sessions();
+        self.announce(rel);
         let mut stream = self.stream(rel)?;
         let updating = stream.updating;
         match target {
@@ -82,7 +106,7 @@ impl Translator {
                 if !columns.is_empty() {
                     let drops = self.settings.drops_nulls;
                     let make = move || NotNullStage { columns: columns.clone(), drops };
-                    stream = self.stage("NotNullEnforcer", rel, stream, updating, make);
+                    stream = self.stage_of("NotNullEnforcer", &table.path.join("."), stream, updating, make);
                 }
                 let uid = self.uids.next("sink", &table.path.join("."), &[&stream.uid]);
                 let name = format!("Sink: {}", table.name());
@@ -144,11 +168,35 @@ impl Translator {
         updating: bool,
         make: impl Fn() -> S + Send + Sync + 'static,
     ) -> Stream {
+        let key = format!("{name}|{}|{}|{updating}", fingerprint(rel), input.uid);
+        if let Some(made) = self.made.get(&key) {
+            return made.clone();
+        }
+        let stream = self.stage_of(name, &describe(rel), input, updating, make);
+        self.remember(rel, key, &stream);
+        stream
+    }
+
+    /// A stage that computes what `described` says.
+    pub(super) fn stage_of<S: eddyline_runtime::Stage + 'static>(
+        &mut self,
+        name: &str,
+        described: &str,
+        input: Stream,
+        updating: bool,
+        make: impl Fn() -> S + Send + Sync + 'static,
+    ) -> Stream {
         let node = self.builder.add_stage(NodeSpec::named(name), make);
-        let uid = self.uids.next(name, &describe(rel), &[&input.uid]);
+        let uid = self.uids.next(name, described, &[&input.uid]);
         self.builder.set_uid(node, uid.clone());
         self.connect(&input, node, 0, Route::Forward);
         Stream { node, uid, updating, single: input.single }
+    }
+
+    fn remember(&mut self, rel: &Rel, key: String, stream: &Stream) {
+        if is_deterministic(rel) {
+            self.made.insert(key, stream.clone());
+        }
     }
 
     pub(super) fn operator<O: eddyline_runtime::Operator + 'static>(
@@ -160,6 +208,16 @@ impl Translator {
         make: impl Fn() -> O + Send + Sync + 'static,
     ) -> Stream {
         let name = spec.name.clone();
+        let mut key = format!("{name}|{}|{updating}", fingerprint(rel));
+        for (stream, route) in &inputs {
+            let _ = write!(key, "|{} {route:?}", stream.uid);
+        }
+        for input in rel.inputs() {
+            let _ = write!(key, "|{:?}", input.hinted_ttl_ms());
+        }
+        if let Some(made) = self.made.get(&key) {
+            return made.clone();
+        }
         let node = self.builder.add_operator(spec.with_watermarks(), make);
         let before: Vec<&str> = inputs.iter().map(|(stream, _)| stream.uid.as_str()).collect();
         let uid = self.uids.next(&name, &describe(rel), &before);
@@ -168,7 +226,9 @@ impl Translator {
         for (number, (stream, route)) in inputs.into_iter().enumerate() {
             self.connect(&stream, node, number, route);
         }
-        Stream { node, uid, updating, single }
+        let stream = Stream { node, uid, updating, single };
+        self.remember(rel, key, &stream);
+        stream
     }
 
     pub(super) fn keyed(columns: Vec<usize>) -> Route {
@@ -198,8 +258,13 @@ impl Translator {
         let settings = self.settings.clone();
         match &*rel.op {
             Op::Scan { table, computed, watermark, needed } => {
+                let key = scanned(rel);
+                if let Some(made) = self.made.get(&key) {
+                    return Ok(made.clone());
+                }
+                let needed = self.read.get(&key).unwrap_or(needed).clone();
                 let whole = connector::source_of(table)?;
-                let stored = stored_columns(computed, needed);
+                let stored = stored_columns(computed, &needed);
                 let (source, stored) = match whole.projected(&stored) {
                     Some(source) => (source, Some(stored)),
                     None => (whole, None),
@@ -210,8 +275,7 @@ impl Translator {
                     updating: source.is_changelog(),
                     source,
                     computed: computed.clone(),
-                    columns: rel.types(),
-                    needed: needed.clone(),
+                    needed,
                     stored,
                     watermark: watermark.clone(),
                     touching: self.sessions,
@@ -220,15 +284,16 @@ impl Translator {
                 let normalizes = self.settings.normalizes && spec.updating;
                 let keys: Vec<usize> =
                     table.primary_key.iter().filter_map(|name| table.column(name)).collect();
-                let scan = self.source(rel, spec);
-                if !normalizes || keys.is_empty() {
-                    return Ok(scan);
+                let mut stream = self.source(rel, spec);
+                if normalizes && !keys.is_empty() {
+                    let (route, types, settings) =
+                        (Self::keyed(keys.clone()), rel.types(), self.settings.clone());
+                    let make = move || ChangelogNormalize::new(keys.clone(), &types, settings.clone());
+                    let node = NodeSpec::named("ChangelogNormalize");
+                    stream = self.operator(node, rel, vec![(stream, route)], true, make);
                 }
-                let (route, types, settings) =
-                    (Self::keyed(keys.clone()), rel.types(), self.settings.clone());
-                let make = move || ChangelogNormalize::new(keys.clone(), &types, settings.clone());
-                let node = NodeSpec::named("ChangelogNormalize");
-                Ok(self.operator(node, rel, vec![(scan, route)], true, make))
+                self.remember(rel, key, &stream);
+                Ok(stream)
             }
             Op::Values { rows } => {
                 let types = rel.types();
@@ -238,7 +303,6 @@ impl Translator {
                     name: "values".into(),
                     source,
                     needed: vec![true; computed.len()],
-                    columns: rel.types(),
                     stored: None,
                     computed,
                     watermark: None,
@@ -249,15 +313,20 @@ impl Translator {
                 Ok(self.source(rel, spec))
             }
             Op::Project { input, exprs } => {
+                if let Op::Filter { input: below, predicate } = &*input.op {
+                    return self.calc(rel, below, predicate, exprs);
+                }
                 let stream = self.stream(input)?;
-                let (updating, exprs) = (stream.updating, exprs.clone());
+                let updating = stream.updating;
+                let exprs = Program::new(exprs.clone(), input.columns.len());
                 let make =
                     move || ProjectStage { exprs: exprs.clone(), updating, settings: settings.clone() };
                 Ok(self.stage("Calc", rel, stream, updating, make))
             }
             Op::Filter { input, predicate } => {
                 let stream = self.stream(input)?;
-                let (updating, predicate) = (stream.updating, predicate.clone());
+                let updating = stream.updating;
+                let predicate = Program::new(vec![predicate.clone()], input.columns.len());
                 let make = move || FilterStage {
                     predicate: predicate.clone(),
                     updating,
@@ -392,6 +461,24 @@ impl Translator {
         }
     }
 
+    /// A projection of the rows of `input` for which a condition holds.
+    fn calc(&mut self, rel: &Rel, input: &Rel, predicate: &Typed, exprs: &[Typed]) -> SqlResult<Stream> {
+        let stream = self.stream(input)?;
+        let (updating, settings) = (stream.updating, self.settings.clone());
+        let program = FilteredProgram::new(predicate.clone(), exprs.to_vec(), input.columns.len());
+        let make = move || CalcStage { program: program.clone(), updating, settings: settings.clone() };
+        let described = format!("{predicate:?};{}", fingerprint(rel));
+        let key = format!("calc|{described}|{}|{updating}", stream.uid);
+        if let Some(made) = self.made.get(&key) {
+            return Ok(made.clone());
+        }
+        let stream = self.stage_of("Calc", &described, stream, updating, make);
+        if predicate.is_deterministic() {
+            self.remember(rel, key, &stream);
+        }
+        Ok(stream)
+    }
+
     fn source(&mut self, rel: &Rel, spec: ScanSpec) -> Stream {
         let name = format!("Source: {}", spec.name);
         let (uid, updating) = (self.uids.next("source", &describe(rel), &[]), spec.updating);
@@ -412,18 +499,22 @@ impl Translator {
         let (updating, settings) = (stream.updating, self.window_settings(rel));
         let output = rel.types();
         if let WindowKind::Session { gap } = kind {
+            let window_time = output[output.len() - 1].clone();
             let spec = SessionSpec {
                 gap,
                 time,
+                time_type: input.columns[time].data_type.clone(),
                 partition: partition.to_vec(),
-                input: input.types(),
                 output,
                 updating,
                 processing_time: input.columns[time].time == Some(TimeAttribute::Proctime),
-                settings,
+                settings: settings.clone(),
             };
             let route = Self::keyed(partition.to_vec());
-            let make = move || SessionAssign::new(&spec);
+            let make = move || {
+                let rows = SessionRows { window_time: window_time.clone(), settings: settings.clone() };
+                Sessions::new(spec.clone(), rows)
+            };
             return Ok(self.operator(
                 NodeSpec::named("SessionWindow"),
                 rel,
@@ -442,96 +533,17 @@ impl Translator {
             updating,
             settings: settings.clone(),
         };
-        Ok(self.stage("WindowTableFunction", rel, stream, updating, make))
+        // Slices of the windows are not the windows.
+        let is_whole = matches!(&*rel.op, Op::Window { kind: of_rel, .. } if *of_rel == kind);
+        let name = if is_whole { "WindowTableFunction" } else { "WindowSlices" };
+        Ok(self.stage(name, rel, stream, updating, make))
     }
+}
 
-    fn rank_spec_of(&self, rel: &Rel, order: Vec<crate::row::SortOrder>, updating: bool) -> RankSpec {
-        RankSpec {
-            function: RankFunction::RowNumber,
-            partition: Vec::new(),
-            order,
-            start: 1,
-            end: u64::MAX,
-            number: false,
-            last_of_equals: false,
-            first_by_time: None,
-            updating,
-            output: rel.types(),
-            settings: self.settings.clone(),
-        }
-    }
-
-    fn rank_spec(&self, rel: &Rel, updating: bool) -> RankSpec {
-        let Op::Rank { input, function, partition, order, start, end, number, .. } = &*rel.op else {
-            return self.rank_spec_of(rel, Vec::new(), updating);
-        };
-        let is_first =
-            *start == 1 && *end == 1 && *function == RankFunction::RowNumber && !self.settings.batch;
-        let column =
-            order.first().filter(|_| is_first && order.len() == 1).map(|first| &input.columns[first.column]);
-        let descending = order.first().is_some_and(|first| first.descending);
-        let rowtime =
-            column.filter(|column| column.time == Some(TimeAttribute::Rowtime) && !descending && !updating);
-        let per_milli =
-            |column: &crate::plan::Column| if column.data_type.kind.in_nanos() { 1_000_000 } else { 1_000 };
-        RankSpec {
-            function: *function,
-            partition: partition.clone(),
-            order: order.clone(),
-            start: *start,
-            end: *end,
-            number: *number,
-            last_of_equals: descending && column.is_some_and(|column| column.time.is_some()),
-            first_by_time: rowtime.map(|column| (order[0].column, per_milli(column))),
-            updating,
-            output: rel.types(),
-            settings: self.settings.clone(),
-        }
-    }
-
-    /// One operator per group of calls.
-    fn over(&mut self, rel: &Rel, input: &Rel, groups: &[OverGroup]) -> SqlResult<Stream> {
-        let mut stream = self.stream(input)?;
-        let mut types = input.types();
-        for group in groups {
-            let route = Self::keyed(group.partition.clone());
-            let spec = OverSpec::new(group.clone(), types.clone(), stream.updating, self.settings.clone());
-            types.clone_from(&spec.output);
-            let time = match group.order.as_slice() {
-                [first] if !first.descending => {
-                    input.columns[first.column].time.map(|time| (first.column, time))
-                }
-                _ => None,
-            };
-            match time {
-                Some((column, time)) if !self.settings.batch && !stream.updating => {
-                    let per_milli =
-                        if input.columns[column].data_type.kind.in_nanos() { 1_000_000 } else { 1_000 };
-                    let by_arrival = time == TimeAttribute::Proctime;
-                    let make = move || TimeOver::new(spec.clone(), column, per_milli, by_arrival);
-                    stream = self.operator(
-                        NodeSpec::named("OverAggregate"),
-                        rel,
-                        vec![(stream, route)],
-                        false,
-                        make,
-                    );
-                }
-                _ => {
-                    let updating = !self.settings.batch;
-                    let make = move || WholeOver::new(spec.clone());
-                    stream = self.operator(
-                        NodeSpec::named("OverAggregate"),
-                        rel,
-                        vec![(stream, route)],
-                        updating,
-                        make,
-                    );
-                }
-            }
-        }
-        Ok(stream)
-    }
+/// What a scan reads, but for which columns.
+fn scanned(rel: &Rel) -> String {
+    let Op::Scan { table, computed, watermark, .. } = &*rel.op else { return String::new() };
+    format!("scan|{:?}|{:?}|{}|{computed:?}|{watermark:?}", table.path, table.options, table.definition)
 }
 
 /// Which of a table's stored columns, by their number among them, have to be read.

@@ -3,6 +3,7 @@
 //! The identity is a hash of the operation without generated names, of the types of its columns, and of the identities
 //! of its inputs; equal ones are numbered in order.
 
+use crate::expr::Typed;
 use crate::plan::{Op, Rel};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -26,6 +27,34 @@ impl Uids {
         *count += 1;
         if *count == 1 { base } else { format!("{base}-{count}") }
     }
+}
+
+/// Whether equal operations over equal rows give equal rows.
+pub(crate) fn is_deterministic(rel: &Rel) -> bool {
+    let exprs: Vec<&Typed> = match &*rel.op {
+        Op::Scan { computed, watermark, .. } => {
+            computed.iter().flatten().chain(watermark.iter().map(|(_, expr)| expr)).collect()
+        }
+        Op::Project { exprs, .. } => exprs.iter().collect(),
+        Op::Filter { predicate, .. } => vec![predicate],
+        Op::Join { condition, .. } => condition.iter().collect(),
+        Op::TemporalJoin { condition, .. } => vec![condition],
+        Op::Unnest { expr, .. } => vec![expr],
+        Op::Expand { projections, .. } => projections.iter().flatten().collect(),
+        _ => Vec::new(),
+    };
+    exprs.into_iter().all(Typed::is_deterministic)
+}
+
+/// What decides about the operator of `rel`, besides its inputs: as [`describe`], and what columns mean.
+pub(crate) fn fingerprint(rel: &Rel) -> String {
+    let mut text = describe(rel);
+    for columns in std::iter::once(rel).chain(rel.inputs()).map(|rel| &rel.columns) {
+        for column in columns {
+            let _ = write!(text, "{:?}{:?};", column.time, column.window);
+        }
+    }
+    text
 }
 
 /// What an operation computes, without the names of columns.

@@ -1,5 +1,6 @@
 //! Aggregates as they are kept: they take rows in and, where rows may be taken back, out again.
 
+use super::batches::Incoming;
 use crate::expr::text_format::value_to_text;
 use crate::plan::{AggregateCall, AggregateFunction};
 use crate::row::{ColumnView, SortOrder, Value, encode_sort_key};
@@ -194,6 +195,40 @@ impl Aggregator {
             return Ok(());
         }
         self.update_plain(accumulator, views, row, sign)
+    }
+
+    /// Takes in, or out if they are taken back, those of `rows` that count. The aggregate is not DISTINCT.
+    pub(crate) fn update_rows(
+        &self,
+        accumulator: &mut Accumulator,
+        views: &[ColumnView<'_>],
+        rows: &[u32],
+        input: &Incoming,
+    ) -> Result<(), String> {
+        let sign = |row: usize| if input.is_retraction(row) { -1 } else { 1 };
+        let counting = rows.iter().map(|row| *row as usize).filter(|row| self.wants(views, *row));
+        match accumulator {
+            Accumulator::Count(count) => *count += counting.map(sign).sum::<i64>(),
+            Accumulator::Whole(sum, count) => {
+                let view = &views[self.args[0]];
+                for row in counting {
+                    let sign = sign(row);
+                    *sum = sum.wrapping_add(view.int(row).unwrap_or(0).wrapping_mul(sign));
+                    *count += sign;
+                }
+            }
+            Accumulator::BestWhole(best) => {
+                let view = &views[self.args[0]];
+                let values = counting.filter_map(|row| view.int(row)).chain(*best);
+                *best = if self.function == AggregateFunction::Max { values.max() } else { values.min() };
+            }
+            _ => {
+                for row in counting {
+                    self.update_plain(accumulator, views, row, sign(row))?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Takes in, or with a negative `sign` out, a row that counts and whose arguments are new.

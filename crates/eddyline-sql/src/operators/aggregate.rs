@@ -94,16 +94,50 @@ impl AggregateSpec {
     ) -> Result<()> {
         let sign = if retracts { -1 } else { 1 };
         group.rows += sign;
-        let mut update = |number: usize| {
-            self.aggregators[number]
-                .update_plain(&mut group.accumulators[number], views, row, sign)
-                .map_err(|error| failed(&self.name, error))
-        };
         for number in &self.plain {
-            if self.aggregators[*number].wants(views, row) {
-                update(*number)?;
+            let aggregator = &self.aggregators[*number];
+            if aggregator.wants(views, row) {
+                aggregator
+                    .update_plain(&mut group.accumulators[*number], views, row, sign)
+                    .map_err(|error| failed(&self.name, error))?;
             }
         }
+        self.add_distinct(group, views, row, sign, scratch)
+    }
+
+    /// As [`AggregateSpec::add`], of several rows: call by call, as calls have little to do with each other.
+    pub(super) fn add_rows(
+        &self,
+        group: &mut Group,
+        views: &[ColumnView<'_>],
+        rows: &[u32],
+        input: &Incoming,
+        scratch: &mut RowBytes,
+    ) -> Result<()> {
+        for number in &self.plain {
+            self.aggregators[*number]
+                .update_rows(&mut group.accumulators[*number], views, rows, input)
+                .map_err(|error| failed(&self.name, error))?;
+        }
+        for row in rows.iter().map(|row| *row as usize) {
+            let sign = if input.is_retraction(row) { -1 } else { 1 };
+            group.rows += sign;
+            if !self.sets.is_empty() {
+                self.add_distinct(group, views, row, sign, scratch)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells a row to the calls over distinct arguments.
+    fn add_distinct(
+        &self,
+        group: &mut Group,
+        views: &[ColumnView<'_>],
+        row: usize,
+        sign: i64,
+        scratch: &mut RowBytes,
+    ) -> Result<()> {
         for (set, distinct) in self.sets.iter().zip(&mut group.distinct) {
             let wants = |(bit, number): (usize, &usize)| {
                 u64::from(self.aggregators[*number].wants(views, row)) << bit
@@ -112,9 +146,12 @@ impl AggregateSpec {
             if wanted == 0 {
                 continue;
             }
-            let mut changed = set.change(distinct, views, row, wanted, retracts, scratch);
+            let mut changed = set.change(distinct, views, row, wanted, sign < 0, scratch);
             while changed != 0 {
-                update(set.calls[changed.trailing_zeros() as usize])?;
+                let number = set.calls[changed.trailing_zeros() as usize];
+                self.aggregators[number]
+                    .update_plain(&mut group.accumulators[number], views, row, sign)
+                    .map_err(|error| failed(&self.name, error))?;
                 changed &= changed - 1;
             }
         }
@@ -143,6 +180,7 @@ struct Scratch {
     before: RowBytes,
     after: RowBytes,
     argument: RowBytes,
+    rows: Vec<u32>,
 }
 
 /// Aggregation without windows.
@@ -187,9 +225,9 @@ impl GroupAggregate {
         if was {
             spec.encode_results(group, &mut scratch.before);
         }
-        for row in rows {
-            spec.add(group, views, row, input.is_retraction(row), &mut scratch.argument)?;
-        }
+        scratch.rows.clear();
+        scratch.rows.extend(rows.map(|row| row as u32));
+        spec.add_rows(group, views, &scratch.rows, input, &mut scratch.argument)?;
         if !gives {
             return Ok(());
         }
@@ -370,9 +408,9 @@ impl Operator for WindowAggregate {
             scratch.key.clear();
             scratch.key.extend_from_slice(keys.bytes(key));
             let group = groups.entry(key.namespace, key.hash, &scratch.key, || spec.create());
-            for row in keys.rows(key) {
-                spec.add(group, &views, row, input.is_retraction(row), &mut scratch.argument)?;
-            }
+            scratch.rows.clear();
+            scratch.rows.extend(keys.rows(key).map(|row| row as u32));
+            spec.add_rows(group, &views, &scratch.rows, &input, &mut scratch.argument)?;
         }
         if late > 0 {
             context.count_late(late);

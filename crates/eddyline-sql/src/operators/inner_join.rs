@@ -5,14 +5,12 @@
 
 use super::aggregate::encode_columns;
 use super::batches::{Incoming, flush, hash_of};
-use super::join::{Rows, StreamJoin, add, has_null};
-use crate::row::{RowBytes, row_bytes, views_of};
+use super::join::{PAIRS, StreamJoin, has_null};
+use super::join_rows::Rows;
+use crate::row::{RowBytes, encode_row, views_of};
 use arrow_array::{ArrayRef, UInt32Array};
 use eddyline_core::{Error, Result};
 use eddyline_runtime::OperatorContext;
-
-/// Pairs whose residual condition is computed at once; a row has all of its own.
-const PAIRS: usize = 4_096;
 
 /// A row of the batch, and a row of the other side with how often that is there.
 type Pair<'r> = (u32, &'r [u8], i64);
@@ -38,7 +36,7 @@ impl StreamJoin {
                     key.clear();
                     encode_columns(&views, &keys, end, &mut key);
                     let found = theirs.get(hash_of(&key), &key);
-                    let rows = found.iter().flat_map(|found| life.living(found));
+                    let rows = found.into_iter().flat_map(|found| life.living(found));
                     pairs.extend(rows.map(|(other, copies)| (end as u32, other, copies.count)));
                 }
                 end += 1;
@@ -51,7 +49,7 @@ impl StreamJoin {
                 }
                 let number = *number as usize;
                 row.clear();
-                crate::row::encode_row(&views, number, &mut row);
+                encode_row(&views, number, &mut row);
                 for _ in 0..*times {
                     self.spec.pair(&mut self.out, input.kind(number), side, &row, other)?;
                 }
@@ -59,6 +57,7 @@ impl StreamJoin {
             }
             first = end;
         }
+        let mut bytes = RowBytes::new();
         for row in 0..input.len() {
             // NULL equals nothing: such a row never finds a partner.
             if has_null(&views, &keys, row) {
@@ -66,7 +65,9 @@ impl StreamJoin {
             }
             key.clear();
             encode_columns(&views, &keys, row, &mut key);
-            self.keep(side, &key, row_bytes(&views, row), if input.is_retraction(row) { -1 } else { 1 });
+            bytes.clear();
+            encode_row(&views, row, &mut bytes);
+            self.keep(side, &key, &bytes, if input.is_retraction(row) { -1 } else { 1 });
         }
         flush(&mut self.out, true, input.created_micros, context)
     }
@@ -89,16 +90,16 @@ impl StreamJoin {
         self.spec.holds(residual, side, own, others, pairs.len()).map(Some)
     }
 
-    fn keep(&mut self, side: usize, key: &RowBytes, row: RowBytes, sign: i64) {
+    fn keep(&mut self, side: usize, key: &RowBytes, row: &[u8], sign: i64) {
         let hash = hash_of(key);
         let rows = self.sides[side].entry_or_insert_with(hash, key, Rows::default);
-        let now_ms = self.lives[side].now_ms();
-        self.lives[side].forget(rows, &row);
+        let (life, appends) = (&self.lives[side], !self.spec.updating[side]);
+        life.forget(rows, row);
         // A row that is taken back and never was there leaves nothing behind.
-        if sign > 0 || rows.rows.contains_key(&row) {
-            add(rows, row, sign, now_ms);
+        if sign > 0 || rows.get(row).is_some() {
+            life.add(rows, row, sign, appends);
         }
-        if rows.rows.is_empty() {
+        if rows.is_empty() {
             self.sides[side].remove(hash, key);
         }
     }

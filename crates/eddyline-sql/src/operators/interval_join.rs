@@ -83,7 +83,7 @@ impl IntervalJoin {
             && range.start() <= range.end()
         {
             for found in others.rows.range_mut(range.clone()).flat_map(|(_, rows)| rows) {
-                if self.spec.matching(side, &row, vec![&found.row])?.is_empty() {
+                if self.spec.matching(side, &row, vec![&found.row], |other| other)?.is_empty() {
                     continue;
                 }
                 (matched, found.matched) = (true, true);

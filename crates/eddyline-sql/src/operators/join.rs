@@ -2,40 +2,23 @@
 
 use super::aggregate::encode_columns;
 use super::batches::{Incoming, Outgoing, damaged, flush, hash_of};
-use super::join_ttl::{Life, NEVER_TOUCHED};
+use super::join_rows::{Copies, Rows};
+use super::join_ttl::Life;
 use super::stored::{hashes_of, keyed_table};
 use super::{Settings, failed, wall_micros};
 use crate::expr::{Typed, evaluate_predicate};
 use crate::plan::JoinKind;
 use crate::row::{ColumnView, RowBytes, Value, columns_of_rows, kind, row_bytes, views_of};
 use crate::types::SqlType;
-use arrow_array::{ArrayRef, BooleanArray};
-use eddyline_core::{Batch, Data, EventTime, Reader, Result};
+use arrow_array::{ArrayRef, BooleanArray, UInt32Array};
+use eddyline_core::{Batch, Error, EventTime, Reader, Result};
 use eddyline_runtime::{Operator, OperatorContext, Progress, Stateful};
 use eddyline_state::{KeyedTable, ManagedState, NamespacedTable};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// The rows of one key on one side.
-#[derive(Debug, Clone, PartialEq, Default, Data)]
-pub(crate) struct Rows {
-    pub(super) rows: BTreeMap<Vec<u8>, Copies>,
-}
-
-/// How often a row is there, and how many rows of the other side match it.
-#[derive(Debug, Clone, Copy, PartialEq, Data)]
-pub(crate) struct Copies {
-    pub(super) count: i64,
-    matches: i64,
-    /// When it was written last, if rows have a time to live: see [`super::join_ttl`].
-    pub(super) touched_ms: i64,
-}
-
-impl Default for Copies {
-    fn default() -> Self {
-        Copies { count: 0, matches: 0, touched_ms: NEVER_TOUCHED }
-    }
-}
+/// Pairs whose residual condition is computed at once; a row has all of its own.
+pub(super) const PAIRS: usize = 4_096;
 
 /// What a join computes.
 #[derive(Clone)]
@@ -88,26 +71,23 @@ impl JoinSpec {
         }
     }
 
-    /// Which of `others` match the row of `side`.
-    pub(super) fn matching<'r>(
+    /// Which of `others`, rows of the other side, match the row of `side`.
+    pub(super) fn matching<O>(
         &self,
         side: usize,
         row: &[u8],
-        others: Vec<&'r [u8]>,
-    ) -> Result<Vec<&'r [u8]>> {
+        others: Vec<O>,
+        bytes: impl Fn(&O) -> &[u8],
+    ) -> Result<Vec<O>> {
         let Some(residual) = &self.residual else { return Ok(others) };
         if others.is_empty() {
             return Ok(others);
         }
         let own = columns_of_rows(&self.types[side], std::iter::repeat_n(row, others.len()));
-        let holds =
-            self.holds(residual, side, own.map_err(damaged)?, others.iter().copied(), others.len())?;
-        Ok(others
-            .into_iter()
-            .enumerate()
-            .filter(|(place, _)| holds.value(*place))
-            .map(|(_, other)| other)
-            .collect())
+        let rows = others.iter().map(bytes);
+        let holds = self.holds(residual, side, own.map_err(damaged)?, rows, others.len())?;
+        let found = others.into_iter().enumerate().filter(|(place, _)| holds.value(*place));
+        Ok(found.map(|(_, other)| other).collect())
     }
 
     /// For which pairs of a row in the columns `own` of `side` and one of `others` the residual condition holds.
@@ -122,6 +102,11 @@ impl JoinSpec {
         let theirs = columns_of_rows(&self.types[1 - side], others).map_err(damaged)?;
         let (mut columns, right) = if side == 0 { (own, theirs) } else { (theirs, own) };
         columns.extend(right);
+        self.holds_over(residual, columns, count)
+    }
+
+    /// Where the residual condition holds over the columns of both sides.
+    fn holds_over(&self, residual: &Typed, columns: Vec<ArrayRef>, count: usize) -> Result<BooleanArray> {
         let batch = super::batches::assemble(columns, count, None)?;
         let context = self.settings.context(wall_micros());
         evaluate_predicate(residual, &batch, &context).map_err(|error| failed("Join", error))
@@ -144,66 +129,103 @@ impl JoinSpec {
         Ok(false)
     }
 
-    /// Gives the join of all rows of `key`.
+    /// Gives the join of all rows of `key`; `give` passes on what is ready.
     fn join_all(
         &self,
         key: &[u8],
         left: Option<&Rows>,
         right: Option<&Rows>,
         out: &mut Outgoing,
+        give: &mut dyn FnMut(&mut Outgoing) -> Result<()>,
     ) -> Result<()> {
         if left.is_some() && right.is_some() && self.is_unequal_to_itself(key)? {
-            self.join_all(key, left, None, out)?;
-            return self.join_all(key, None, right, out);
+            self.join_all(key, left, None, out, give)?;
+            return self.join_all(key, None, right, out, give);
         }
-        let empty = Rows::default();
-        let (left, right) = (left.unwrap_or(&empty), right.unwrap_or(&empty));
-        let mut matched: BTreeMap<&[u8], ()> = BTreeMap::new();
-        for (row, copies) in &left.rows {
-            let others: Vec<&[u8]> = right.rows.keys().map(Vec::as_slice).collect();
-            let others = self.matching(0, row, others)?;
-            for _ in 0..copies.count {
-                match self.kind {
-                    JoinKind::Semi if !others.is_empty() => self.alone(out, kind::INSERT, 0, row)?,
-                    JoinKind::Anti if others.is_empty() => self.alone(out, kind::INSERT, 0, row)?,
-                    JoinKind::Semi | JoinKind::Anti => {}
-                    _ if others.is_empty() && self.pads(0) => self.alone(out, kind::INSERT, 0, row)?,
-                    _ => {
-                        for other in &others {
-                            let times = right.rows.get(*other).map_or(0, |copies| copies.count);
-                            for _ in 0..times {
+        let (lefts, rights) = (listed(left), listed(right));
+        let theirs = match &self.residual {
+            Some(_) if !lefts.is_empty() => columns_of(&self.types[1], &rights)?,
+            _ => Vec::new(),
+        };
+        let mut matched = vec![false; rights.len()];
+        // The condition is computed for the pairs of many rows at once.
+        for chunk in lefts.chunks((PAIRS / rights.len().max(1)).max(1)) {
+            let holds = match &self.residual {
+                Some(residual) if !rights.is_empty() => {
+                    let own = columns_of(&self.types[0], chunk)?;
+                    Some(self.holds_for_all(residual, &own, chunk.len(), &theirs, rights.len())?)
+                }
+                _ => None,
+            };
+            for (number, (row, count)) in chunk.iter().enumerate() {
+                let first = number * rights.len();
+                let meets = |other: &usize| holds.as_ref().is_none_or(|holds| holds.value(first + other));
+                let others: Vec<usize> = (0..rights.len()).filter(meets).collect();
+                let alone = match self.kind {
+                    JoinKind::Semi => !others.is_empty(),
+                    JoinKind::Anti => others.is_empty(),
+                    _ => others.is_empty() && self.pads(0),
+                };
+                for _ in 0..*count {
+                    if alone {
+                        self.alone(out, kind::INSERT, 0, row)?;
+                    } else if self.kind.has_right() {
+                        for (other, times) in others.iter().map(|other| &rights[*other]) {
+                            for _ in 0..*times {
                                 self.pair(out, kind::INSERT, 0, row, other)?;
                             }
                         }
                     }
+                    give(out)?;
                 }
-            }
-            if self.pads(1) {
-                matched.extend(others.into_iter().map(|other| (other, ())));
+                others.iter().for_each(|other| matched[*other] = true);
             }
         }
         if self.pads(1) {
-            for (row, copies) in right.rows.iter().filter(|(row, _)| !matched.contains_key(row.as_slice())) {
-                for _ in 0..copies.count {
+            for ((row, count), _) in rights.iter().zip(matched).filter(|(_, matched)| !matched) {
+                for _ in 0..*count {
                     self.alone(out, kind::INSERT, 1, row)?;
                 }
             }
         }
-        Ok(())
+        give(out)
     }
+
+    /// For which pairs of one of `lefts` rows and one of `rights` rows the residual condition holds: all pairs of the first
+    /// row, then all of the second one, and so on.
+    fn holds_for_all(
+        &self,
+        residual: &Typed,
+        own: &[ArrayRef],
+        lefts: usize,
+        theirs: &[ArrayRef],
+        rights: usize,
+    ) -> Result<BooleanArray> {
+        let of_left = (0..lefts).flat_map(|row| std::iter::repeat_n(row as u32, rights));
+        let of_left = UInt32Array::from_iter_values(of_left);
+        let of_right = UInt32Array::from_iter_values((0..lefts).flat_map(|_| 0..rights as u32));
+        let take = |column: &ArrayRef, rows: &UInt32Array| {
+            arrow_select::take::take(column, rows, None).map_err(|error| Error::internal(error.to_string()))
+        };
+        let mut columns = own.iter().map(|column| take(column, &of_left)).collect::<Result<Vec<_>>>()?;
+        for column in theirs {
+            columns.push(take(column, &of_right)?);
+        }
+        self.holds_over(residual, columns, lefts * rights)
+    }
+}
+
+/// The rows and how often each is there.
+fn listed(rows: Option<&Rows>) -> Vec<(&[u8], i64)> {
+    rows.into_iter().flat_map(Rows::iter).map(|(row, copies)| (row, copies.count)).collect()
+}
+
+fn columns_of(types: &[SqlType], rows: &[(&[u8], i64)]) -> Result<Vec<ArrayRef>> {
+    columns_of_rows(types, rows.iter().map(|(row, _)| *row)).map_err(damaged)
 }
 
 pub(super) fn has_null(views: &[ColumnView<'_>], keys: &[usize], row: usize) -> bool {
     keys.iter().any(|key| views[*key].is_null(row))
-}
-
-pub(super) fn add(rows: &mut Rows, row: Vec<u8>, sign: i64, now_ms: i64) {
-    let copies = rows.rows.entry(row.clone()).or_default();
-    copies.count += sign;
-    copies.touched_ms = now_ms;
-    if copies.count == 0 {
-        rows.rows.remove(&row);
-    }
 }
 
 /// A join of everything that ever came.
@@ -230,29 +252,21 @@ impl StreamJoin {
         let other = 1 - side;
         let spec = &self.spec;
         let life = &self.lives[other];
-        let others: Vec<&[u8]> = self.sides[other]
-            .get(hash, key)
-            .map(|rows| life.living(rows).map(|(row, _)| row).collect())
-            .unwrap_or_default();
-        let matching: Vec<Vec<u8>> =
-            spec.matching(side, &row, others)?.into_iter().map(<[u8]>::to_vec).collect();
+        let others: Vec<(&[u8], Copies)> =
+            self.sides[other].get(hash, key).into_iter().flat_map(|rows| life.living(rows)).collect();
+        let matching = spec.matching(side, &row, others, |(other, _)| other)?;
+        let matching: Vec<(Vec<u8>, Copies)> =
+            matching.into_iter().map(|(other, copies)| (other.to_vec(), copies)).collect();
         let mut matches = 0;
         let is_existence = matches!(spec.kind, JoinKind::Semi | JoinKind::Anti);
-        for found in &matching {
-            let Some(copies) =
-                self.sides[other].get(hash, key).and_then(|rows| rows.rows.get(found)).copied()
-            else {
-                continue;
-            };
+        for (found, copies) in &matching {
             matches += copies.count;
             let before = copies.matches;
             let after = before + sign;
             if spec.counts(other)
                 && let Some(rows) = self.sides[other].get_mut(hash, key)
-                && let Some(copies) = rows.rows.get_mut(found)
             {
-                copies.matches = after;
-                copies.touched_ms = life.now_ms();
+                life.set(rows, found, Copies { matches: after, ..*copies });
             }
             if is_existence {
                 // The right side decides about rows of the left.
@@ -277,18 +291,13 @@ impl StreamJoin {
         }
         let rows = self.sides[side].entry_or_insert_with(hash, key, Rows::default);
         self.lives[side].forget(rows, &row);
+        let known = rows.get(&row);
         // A row that is taken back and never was there leaves nothing behind.
-        if !retracts || rows.rows.contains_key(&row) {
-            let copies = rows.rows.entry(row.clone()).or_default();
-            copies.count += sign;
-            copies.matches = matches;
-            copies.touched_ms = self.lives[side].now_ms();
-            if copies.count == 0 {
-                rows.rows.remove(&row);
-            }
+        if !retracts || known.is_some() {
+            let count = known.map_or(0, |known| known.count) + sign;
+            self.lives[side].set(rows, &row, Copies { count, matches });
         }
-        let is_empty = rows.rows.is_empty();
-        if is_empty {
+        if rows.is_empty() {
             self.sides[side].remove(hash, key);
         }
         self.own(side, &row, meaning, matches)
@@ -360,7 +369,7 @@ impl Operator for StreamJoin {
             if self.spec.settings.batch {
                 let sign = if kind::is_retraction(meaning) { -1 } else { 1 };
                 let rows = self.sides[side].entry_or_insert_with(hash_of(&key), &key, Rows::default);
-                add(rows, bytes, sign, NEVER_TOUCHED);
+                rows.add(&bytes, sign, !self.spec.updating[side]);
             } else {
                 self.change(side, &key, bytes, meaning)?;
                 flush(&mut self.out, false, input.created_micros, context)?;
@@ -382,8 +391,7 @@ impl Operator for StreamJoin {
         for key in keys {
             let hash = hash_of(&key);
             let (left, right) = (self.sides[0].get(hash, &key), self.sides[1].get(hash, &key));
-            self.spec.join_all(&key, left, right, &mut self.out)?;
-            flush(&mut self.out, false, 0, context)?;
+            self.spec.join_all(&key, left, right, &mut self.out, &mut |out| flush(out, false, 0, context))?;
         }
         flush(&mut self.out, true, 0, context)?;
         Ok(Progress::Done)
@@ -425,8 +433,9 @@ impl WindowJoin {
                 keys.extend(right.keys().filter(|key| !left.contains_key(*key)));
             }
             for key in keys {
-                self.spec.join_all(key, left.get(key), right.get(key), &mut self.out)?;
-                flush(&mut self.out, false, 0, context)?;
+                let (left, right) = (left.get(key), right.get(key));
+                let mut give = |out: &mut Outgoing| flush(out, false, 0, context);
+                self.spec.join_all(key, left, right, &mut self.out, &mut give)?;
             }
         }
         flush(&mut self.out, true, 0, context)
@@ -468,7 +477,7 @@ impl Operator for WindowJoin {
             encode_columns(&views, &self.spec.keys[side], row, &mut key);
             let sign = if input.is_retraction(row) { -1 } else { 1 };
             let rows = self.sides[side].entry(end, hash_of(&key), &key, Rows::default);
-            add(rows, row_bytes(&views, row), sign, NEVER_TOUCHED);
+            rows.add(&row_bytes(&views, row), sign, !self.spec.updating[side]);
         }
         if late > 0 {
             context.count_late(late);

@@ -1,46 +1,29 @@
 //! The time to live of a join's rows: each row of a side ages by itself, from when it was last written.
 
-use super::join::{Copies, Rows};
+use super::join_rows::{Copies, NEVER_TOUCHED, Rows, is_expired};
 use crate::row::RowBytes;
 use eddyline_state::KeyedTable;
 use eddyline_state::ttl::{Age, Aging, Sweeper};
 
-/// The touch of a row that has no time to live.
-pub(super) const NEVER_TOUCHED: i64 = i64::MIN;
-
-impl Copies {
-    fn is_expired(&self, limit: i64) -> bool {
-        self.touched_ms != NEVER_TOUCHED && self.touched_ms <= limit
-    }
-}
-
 impl Aging for Rows {
     fn age(&self, limit: i64) -> Age {
-        let (mut expired, mut unknown) = (0, false);
-        for copies in self.rows.values() {
-            expired += usize::from(copies.is_expired(limit));
-            unknown |= copies.touched_ms == NEVER_TOUCHED;
-        }
-        match expired {
-            _ if expired == self.rows.len() => Age::Expired,
-            0 if !unknown => Age::Fresh,
+        match self {
+            Rows::Timed(rows) => rows.age(limit),
+            _ if self.is_empty() => Age::Expired,
+            // They were written without times.
             _ => Age::Partly,
         }
     }
 
     fn last_touch(&self) -> i64 {
-        let touch = |copies: &Copies| match copies.touched_ms {
-            NEVER_TOUCHED => i64::MAX,
-            touched_ms => touched_ms,
-        };
-        self.rows.values().map(touch).max().unwrap_or(i64::MAX)
+        match self {
+            Rows::Timed(rows) => rows.last_touch(),
+            _ => i64::MAX,
+        }
     }
 
     fn trim(&mut self, limit: i64, stamp: i64) {
-        self.rows.retain(|_, copies| !copies.is_expired(limit));
-        for copies in self.rows.values_mut().filter(|copies| copies.touched_ms == NEVER_TOUCHED) {
-            copies.touched_ms = stamp;
-        }
+        self.timed().trim(limit, stamp);
     }
 }
 
@@ -74,27 +57,35 @@ impl Life {
         }
     }
 
-    /// The time of a row that is written now.
-    pub(super) fn now_ms(&self) -> i64 {
-        self.now_ms
-    }
-
     /// The rows that live.
     #[inline]
-    pub(super) fn living<'r>(
-        &self,
-        rows: &'r Rows,
-    ) -> impl Iterator<Item = (&'r [u8], &'r Copies)> + use<'r> {
-        let limit = self.limit;
-        let living = rows.rows.iter().filter(move |(_, copies)| !copies.is_expired(limit));
-        living.map(|(row, copies)| (row.as_slice(), copies))
+    pub(super) fn living<'r>(&self, rows: &'r Rows) -> impl Iterator<Item = (&'r [u8], Copies)> + use<'r> {
+        rows.iter_after(self.limit)
+    }
+
+    /// Says how often a row is there; 0 removes it.
+    #[inline]
+    pub(super) fn set(&self, rows: &mut Rows, row: &[u8], copies: Copies) {
+        if self.ttl_ms > 0 { rows.set_at(row, copies, self.now_ms) } else { rows.set(row, copies) }
+    }
+
+    /// A row comes or goes; `appends` if no row of this side ever goes.
+    #[inline]
+    pub(super) fn add(&self, rows: &mut Rows, row: &[u8], sign: i64, appends: bool) {
+        if self.ttl_ms == 0 {
+            return rows.add(row, sign, appends);
+        }
+        let known = rows.get(row).unwrap_or_default();
+        rows.set_at(row, Copies { count: known.count + sign, ..known }, self.now_ms);
     }
 
     /// Takes `row` out if it has expired.
     #[inline]
     pub(super) fn forget(&self, rows: &mut Rows, row: &[u8]) {
-        if self.ttl_ms > 0 && rows.rows.get(row).is_some_and(|copies| copies.is_expired(self.limit)) {
-            rows.rows.remove(row);
+        if let Rows::Timed(timed) = rows
+            && timed.get(row).is_some_and(|copies| is_expired(copies, self.limit))
+        {
+            timed.remove(row);
         }
     }
 }

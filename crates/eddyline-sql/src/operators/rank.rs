@@ -4,25 +4,21 @@ use super::Settings;
 use super::aggregate::encode_columns;
 use super::batches::{Incoming, Outgoing, flush, hash_of};
 use super::keys::{BatchKeys, KeyRows};
+use super::rank_rows::Sorted;
 use super::stored::{hashes_of, living_table, unopened};
 use super::windows::{Due, Windows};
 use crate::plan::RankFunction;
 use crate::row::{
-    ColumnView, RowBytes, SortOrder, Value, encode_sort_key, encode_values, kind, row_bytes, views_of,
+    ColumnView, RowBytes, SortOrder, Value, encode_row, encode_sort_key, encode_values, kind, row_bytes,
+    views_of,
 };
 use crate::types::SqlType;
-use eddyline_core::{Batch, Data, EventTime, Result};
+use eddyline_core::{Batch, EventTime, Result};
 use eddyline_runtime::{Operator, OperatorContext, Progress, Stateful};
 use eddyline_state::ManagedState;
 use eddyline_state::ttl::LivingTable;
 use std::collections::BTreeMap;
 use std::ops::Range;
-
-/// The rows of a partition by their sort key; equal ones in the order in which they came.
-#[derive(Debug, Clone, PartialEq, Default, Data)]
-pub(crate) struct Sorted {
-    rows: BTreeMap<Vec<u8>, Vec<Vec<u8>>>,
-}
 
 #[derive(Clone)]
 pub(crate) struct RankSpec {
@@ -44,49 +40,41 @@ pub(crate) struct RankSpec {
 
 impl RankSpec {
     pub(crate) fn sort_key(&self, views: &[ColumnView<'_>], row: usize) -> Vec<u8> {
-        let mut key = Vec::new();
-        for order in &self.order {
-            encode_sort_key(&views[order.column].value(row), *order, &mut key);
-        }
+        let mut key = Vec::with_capacity(self.order.len() * 9);
+        self.encode_sort_key(views, row, &mut key);
         key
     }
 
-    fn insert(&self, sorted: &mut Sorted, key: Vec<u8>, row: Vec<u8>) {
-        let equals = sorted.rows.entry(key).or_default();
-        if self.last_of_equals { equals.insert(0, row) } else { equals.push(row) }
+    fn encode_sort_key(&self, views: &[ColumnView<'_>], row: usize, key: &mut Vec<u8>) {
+        for order in &self.order {
+            encode_sort_key(&views[order.column].value(row), *order, key);
+        }
     }
 
-    fn remove(sorted: &mut Sorted, key: &[u8], row: &[u8]) {
-        if let Some(equals) = sorted.rows.get_mut(key) {
-            if let Some(place) = equals.iter().rposition(|known| known == row) {
-                equals.remove(place);
-            }
-            if equals.is_empty() {
-                sorted.rows.remove(key);
-            }
-        }
+    fn insert(&self, sorted: &mut Sorted, key: &[u8], row: &[u8]) {
+        sorted.insert(key, row, self.last_of_equals);
     }
 
     /// The rows within the range, with their ranks.
     fn top(&self, sorted: &Sorted) -> Vec<(u64, Vec<u8>)> {
         let mut found = Vec::new();
-        let (mut place, mut dense) = (0u64, 0u64);
-        for equals in sorted.rows.values() {
-            dense += 1;
-            let first = place + 1;
-            for row in equals {
-                place += 1;
-                let rank = match self.function {
-                    RankFunction::RowNumber => place,
-                    RankFunction::Rank => first,
-                    RankFunction::DenseRank => dense,
-                };
-                if rank > self.end {
-                    return found;
-                }
-                if rank >= self.start {
-                    found.push((rank, row.clone()));
-                }
+        let (mut place, mut dense, mut first) = (0u64, 0u64, 0u64);
+        let mut last: Option<&[u8]> = None;
+        for (key, row) in sorted.iter() {
+            place += 1;
+            if last != Some(key) {
+                (dense, first, last) = (dense + 1, place, Some(key));
+            }
+            let rank = match self.function {
+                RankFunction::RowNumber => place,
+                RankFunction::Rank => first,
+                RankFunction::DenseRank => dense,
+            };
+            if rank > self.end {
+                break;
+            }
+            if rank >= self.start {
+                found.push((rank, row.to_vec()));
             }
         }
         found
@@ -99,28 +87,18 @@ impl RankSpec {
 
     /// Whether a row with that key would only be forgotten.
     fn is_out_of_range(&self, sorted: &Sorted, key: &[u8]) -> bool {
-        if !self.forgets() || self.last_of_equals {
-            return false;
-        }
-        // At least one row per key: cheap to say where it matters, at few rows.
-        let is_full = sorted.rows.len() as u64 >= self.end
-            || sorted.rows.values().map(|equals| equals.len() as u64).sum::<u64>() >= self.end;
-        is_full && sorted.rows.last_key_value().is_some_and(|(last, _)| key >= last.as_slice())
+        self.forgets()
+            && !self.last_of_equals
+            && sorted.last_key().is_some_and(|last| key >= last)
+            && sorted.len() >= self.end
     }
 
     /// Forgets rows that can never come into the range.
     fn trim(&self, sorted: &mut Sorted) {
-        if !self.forgets() {
-            return;
-        }
-        let mut total: u64 = sorted.rows.values().map(|equals| equals.len() as u64).sum();
-        while total > self.end {
-            let Some(mut last) = sorted.rows.last_entry() else { return };
-            last.get_mut().pop();
-            if last.get().is_empty() {
-                last.remove();
+        if self.forgets() {
+            for _ in self.end..sorted.len() {
+                sorted.pop();
             }
-            total -= 1;
         }
     }
 
@@ -179,19 +157,23 @@ pub(crate) struct StreamRank {
     partitions: LivingTable<RowBytes, Sorted>,
     out: Outgoing,
     keys: BatchKeys,
+    // Buffers that are used again for each row.
     key: RowBytes,
+    sort_key: RowBytes,
+    row_bytes: RowBytes,
 }
 
 impl StreamRank {
     pub(crate) fn new(spec: RankSpec) -> Self {
         let out = Outgoing::new(&spec.output, !spec.settings.batch);
         let partitions = unopened("partitions");
-        StreamRank { spec, partitions, out, keys: BatchKeys::default(), key: RowBytes::new() }
+        let [key, sort_key, row_bytes] = [const { RowBytes::new() }; 3];
+        StreamRank { spec, partitions, out, keys: BatchKeys::default(), key, sort_key, row_bytes }
     }
 
     /// Takes the rows of one key in and gives what changes in its range.
     fn take_in(&mut self, key: &KeyRows, views: &[ColumnView<'_>], input: &Incoming) -> Result<()> {
-        let StreamRank { spec, partitions, out, keys, key: bytes } = self;
+        let StreamRank { spec, partitions, out, keys, key: bytes, sort_key, row_bytes } = self;
         bytes.clear();
         bytes.extend_from_slice(keys.bytes(key));
         let sorted = partitions.peek_or_insert_with(key.hash, bytes, Sorted::default);
@@ -199,16 +181,18 @@ impl StreamRank {
         let before = if gives { spec.top(sorted) } else { Vec::new() };
         let mut changed = false;
         for row in keys.rows(key) {
-            let sort_key = spec.sort_key(views, row);
-            if spec.is_out_of_range(sorted, &sort_key) {
+            sort_key.clear();
+            spec.encode_sort_key(views, row, sort_key);
+            if spec.is_out_of_range(sorted, sort_key) {
                 continue;
             }
             changed = true;
-            let bytes = row_bytes(views, row);
+            row_bytes.clear();
+            encode_row(views, row, row_bytes);
             if input.is_retraction(row) {
-                RankSpec::remove(sorted, &sort_key, &bytes);
+                sorted.remove(sort_key, row_bytes);
             } else {
-                spec.insert(sorted, sort_key, bytes);
+                spec.insert(sorted, sort_key, row_bytes);
                 spec.trim(sorted);
             }
         }
@@ -216,7 +200,7 @@ impl StreamRank {
             let after = spec.top(sorted);
             spec.give_changes(out, &before, &after)?;
         }
-        if sorted.rows.is_empty() {
+        if sorted.is_empty() {
             partitions.remove(key.hash, bytes);
         } else if changed {
             partitions.touch(key.hash, bytes);
@@ -360,9 +344,9 @@ impl Operator for WindowRank {
             let sorted = self.partitions.entry(end, hash_of(&key), &key, Sorted::default);
             let (sort_key, bytes) = (self.spec.sort_key(&views, row), row_bytes(&views, row));
             if input.is_retraction(row) {
-                RankSpec::remove(sorted, &sort_key, &bytes);
+                sorted.remove(&sort_key, &bytes);
             } else {
-                self.spec.insert(sorted, sort_key, bytes);
+                self.spec.insert(sorted, &sort_key, &bytes);
                 self.spec.trim(sorted);
             }
         }

@@ -8,8 +8,7 @@ use super::{Settings, failed, wall_micros};
 use crate::connector::{Position, ReadOutcome, Rows, TableReader, TableSource};
 use crate::expr::{Typed, evaluate};
 use crate::row::ColumnView;
-use crate::types::SqlType;
-use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_array::{Array, ArrayRef, NullArray, RecordBatch};
 use eddyline_core::{Batch, Error, EventTime, Result, WATERMARK_MIN};
 use eddyline_runtime::operator::Source;
 use eddyline_runtime::{OperatorContext, SourceStatus, Stateful};
@@ -36,8 +35,7 @@ pub(crate) struct ScanSpec {
     pub(crate) source: Arc<dyn TableSource>,
     /// For each column of the table: none if it is stored, in order; else what it is computed from.
     pub(crate) computed: Vec<Option<Typed>>,
-    /// The types of all columns, and which of them somebody reads; the others are NULL.
-    pub(crate) columns: Vec<SqlType>,
+    /// Which of all columns somebody reads; the others are NULL.
     pub(crate) needed: Vec<bool>,
     /// The stored columns that the source gives; none: all.
     pub(crate) stored: Option<Vec<usize>>,
@@ -93,23 +91,16 @@ impl ScanOperator {
     /// The rows of the table, computed columns included.
     fn table_rows(&self, rows: Rows) -> Result<RecordBatch> {
         let count = rows.count;
-        let nulls = |data_type: &SqlType| arrow_array::new_null_array(&data_type.kind.arrow(), count);
+        let unread = || -> ArrayRef { Arc::new(NullArray::new(count)) };
         let stored = match &self.spec.stored {
             None => rows.columns,
             Some(given) => {
                 let mut given = given.iter().zip(rows.columns).peekable();
-                let types = self
-                    .spec
-                    .computed
-                    .iter()
-                    .zip(&self.spec.columns)
-                    .filter(|(computed, _)| computed.is_none());
-                let column = |(number, (_, data_type)): (usize, (_, &SqlType))| {
-                    given
-                        .next_if(|(place, _)| **place == number)
-                        .map_or_else(|| nulls(data_type), |(_, column)| column)
+                let stored = self.spec.computed.iter().filter(|computed| computed.is_none()).count();
+                let column = |number: usize| {
+                    given.next_if(|(place, _)| **place == number).map_or_else(unread, |(_, column)| column)
                 };
-                types.enumerate().map(column).collect()
+                (0..stored).map(column).collect()
             }
         };
         let stored = assemble(stored, count, None)?;
@@ -118,7 +109,7 @@ impl ScanOperator {
         let mut columns = Vec::with_capacity(self.spec.computed.len());
         for (number, computed) in self.spec.computed.iter().enumerate() {
             columns.push(match computed {
-                Some(_) if !self.spec.needed[number] => nulls(&self.spec.columns[number]),
+                Some(_) if !self.spec.needed[number] => unread(),
                 Some(expr) => evaluate(expr, &stored, &context)
                     .map_err(|error| failed(&format!("scan of {}", self.spec.name), error))?,
                 None => {
@@ -195,8 +186,8 @@ fn until_late(
     margin: EventTime,
 ) -> (usize, EventTime) {
     let (time_unit, mark_unit) = (times.units_per_milli(), marks.units_per_milli());
-    let highest = marks.bounds().map_or(before, |(_, highest)| before.max(highest.div_euclid(mark_unit)));
-    let none_late = times.bounds().is_none_or(|(least, _)| {
+    let highest = marks.greatest().map_or(before, |highest| before.max(highest.div_euclid(mark_unit)));
+    let none_late = times.least().is_none_or(|least| {
         // The watermark excludes its own millisecond, as Flink's generators have it.
         least.div_euclid(time_unit) > highest.saturating_add(margin)
     });

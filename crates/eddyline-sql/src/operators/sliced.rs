@@ -1,6 +1,7 @@
 //! Aggregation by windows that overlap: each row is counted once, in the slice between two window starts, and a window is
 //! put together from its slices when it is over.
 
+use super::Settings;
 use super::aggregate::{AggregateSpec, Group};
 use super::batches::{Incoming, Outgoing, flush};
 use super::keys::BatchKeys;
@@ -38,14 +39,24 @@ pub(crate) struct SlicedSpec {
     pub(crate) window_time: SqlType,
 }
 
+/// The values of `columns` of the window from `start` to `end`, milliseconds, encoded.
+pub(super) fn encode_window(
+    columns: &[WindowColumn],
+    (start, end): (i64, i64),
+    window_time: &SqlType,
+    settings: &Settings,
+) -> RowBytes {
+    let value = |column: &WindowColumn| match column {
+        WindowColumn::Start => start * 1_000,
+        WindowColumn::End => end * 1_000,
+        WindowColumn::Time => window_time_of(end, &window_time.kind, settings),
+    };
+    encode_values(&columns.iter().map(|column| Value::Int(value(column))).collect::<Vec<_>>())
+}
+
 impl SlicedSpec {
     fn window(&self, columns: &[WindowColumn], end: EventTime) -> RowBytes {
-        let value = |column: &WindowColumn| match column {
-            WindowColumn::Start => (end - self.size) * 1_000,
-            WindowColumn::End => end * 1_000,
-            WindowColumn::Time => window_time_of(end, &self.window_time.kind, &self.aggregate.settings),
-        };
-        encode_values(&columns.iter().map(|column| Value::Int(value(column))).collect::<Vec<_>>())
+        encode_window(columns, (end - self.size, end), &self.window_time, &self.aggregate.settings)
     }
 }
 
@@ -59,6 +70,7 @@ pub(crate) struct SlicedAggregate {
     keys: BatchKeys,
     key: RowBytes,
     argument: RowBytes,
+    rows_of: Vec<u32>,
 }
 
 impl SlicedAggregate {
@@ -73,6 +85,7 @@ impl SlicedAggregate {
             keys: BatchKeys::default(),
             key: RowBytes::new(),
             argument: RowBytes::new(),
+            rows_of: Vec::new(),
         }
     }
 
@@ -120,7 +133,8 @@ impl SlicedAggregate {
                 }
             }
         }
-        merged.sort_unstable_by(|one, other| one.1.cmp(other.1));
+        // The same order in every run, whatever became of the table.
+        merged.sort_unstable_by(|one, other| (one.0, one.1).cmp(&(other.0, other.1)));
         let (before, behind) = (spec.window(&spec.before, end), spec.window(&spec.behind, end));
         let mut results = RowBytes::new();
         for (_, key, group) in merged {
@@ -169,14 +183,14 @@ impl Operator for SlicedAggregate {
             }
             self.keys.add(end, &key_views, row, false);
         }
-        let SlicedAggregate { spec, slices, keys, key, argument, .. } = self;
+        let SlicedAggregate { spec, slices, keys, key, argument, rows_of, .. } = self;
         for rows in keys.keys() {
             key.clear();
             key.extend_from_slice(keys.bytes(rows));
             let group = slices.entry(rows.namespace, rows.hash, key, || spec.aggregate.create());
-            for row in keys.rows(rows) {
-                spec.aggregate.add(group, &views, row, false, argument)?;
-            }
+            rows_of.clear();
+            rows_of.extend(keys.rows(rows).map(|row| row as u32));
+            spec.aggregate.add_rows(group, &views, rows_of, &input, argument)?;
         }
         if late > 0 {
             context.count_late(late);

@@ -2,7 +2,7 @@
 
 use super::batches::{Incoming, assemble};
 use super::{Settings, failed, wall_micros};
-use crate::expr::{Typed, evaluate, evaluate_predicate};
+use crate::expr::{FilteredProgram, Program, Typed, evaluate, without_nulls};
 use crate::row::{ColumnBuilder, ColumnView, Value, kind};
 use crate::types::{SqlType, TypeKind};
 use arrow_array::{Array, ArrayRef, UInt32Array};
@@ -17,7 +17,7 @@ type Emit<'a> = &'a mut dyn FnMut(Batch) -> Result<()>;
 
 /// Computes columns.
 pub(crate) struct ProjectStage {
-    pub(crate) exprs: Vec<Typed>,
+    pub(crate) exprs: Program,
     pub(crate) updating: bool,
     pub(crate) settings: Settings,
 }
@@ -26,17 +26,37 @@ impl Stage for ProjectStage {
     fn apply(&mut self, batch: Batch, emit: Emit<'_>) -> Result<()> {
         let input = Incoming::new(&batch, self.updating)?;
         let context = self.settings.context(wall_micros());
-        let columns = self.exprs.iter().map(|expr| evaluate(expr, &input.rows, &context));
-        let columns =
-            columns.collect::<std::result::Result<Vec<_>, _>>().map_err(|error| failed("Calc", error))?;
+        let columns = self.exprs.evaluate(&input.rows, &context).map_err(|error| failed("Calc", error))?;
         let rows = assemble(columns, input.len(), input.kinds().map(<[i8]>::to_vec))?;
+        emit(Batch::from_arrow(rows, input.created_micros))
+    }
+}
+
+/// Lets rows pass, and computes columns of those.
+pub(crate) struct CalcStage {
+    pub(crate) program: FilteredProgram,
+    pub(crate) updating: bool,
+    pub(crate) settings: Settings,
+}
+
+impl Stage for CalcStage {
+    fn apply(&mut self, batch: Batch, emit: Emit<'_>) -> Result<()> {
+        let input = Incoming::new(&batch, self.updating)?;
+        let context = self.settings.context(wall_micros());
+        let computed = self.program.evaluate(&input.rows, &context).map_err(|error| failed("Calc", error))?;
+        let Some((passes, columns)) = computed else { return Ok(()) };
+        let passing = |kinds: &[i8]| {
+            let kinds = kinds.iter().zip(passes.iter()).filter(|(_, passes)| *passes == Some(true));
+            kinds.map(|(kind, _)| *kind).collect()
+        };
+        let rows = assemble(columns, passes.true_count(), input.kinds().map(passing))?;
         emit(Batch::from_arrow(rows, input.created_micros))
     }
 }
 
 /// Lets rows pass.
 pub(crate) struct FilterStage {
-    pub(crate) predicate: Typed,
+    pub(crate) predicate: Program,
     pub(crate) updating: bool,
     pub(crate) settings: Settings,
 }
@@ -45,8 +65,8 @@ impl Stage for FilterStage {
     fn apply(&mut self, batch: Batch, emit: Emit<'_>) -> Result<()> {
         let input = Incoming::new(&batch, self.updating)?;
         let context = self.settings.context(wall_micros());
-        let passes = evaluate_predicate(&self.predicate, &input.rows, &context)
-            .map_err(|error| failed("Calc", error))?;
+        let holds = self.predicate.evaluate(&input.rows, &context).map_err(|error| failed("Calc", error))?;
+        let passes = without_nulls(&holds[0]);
         match passes.true_count() {
             0 => Ok(()),
             all if all == passes.len() => emit(batch),

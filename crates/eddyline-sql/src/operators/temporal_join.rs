@@ -111,7 +111,7 @@ impl TemporalJoin {
             let meaning = waiting.kind as i8;
             let version = history.at(waiting.time);
             let found = match version {
-                Some(version) => self.spec.matching(0, &waiting.row, vec![&version.row])?,
+                Some(version) => self.spec.matching(0, &waiting.row, vec![&version.row], |other| other)?,
                 None => Vec::new(),
             };
             match found.first() {

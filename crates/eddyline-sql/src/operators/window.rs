@@ -6,9 +6,10 @@ use crate::expr::text_format::local_of_instant;
 use crate::plan::WindowKind;
 use crate::row::{ColumnBuilder, ColumnView};
 use crate::types::{SqlType, TypeKind};
-use arrow_array::{ArrayRef, UInt32Array};
+use arrow_array::{ArrayRef, TimestampMicrosecondArray, UInt32Array};
 use eddyline_core::{Batch, Error, Result};
 use eddyline_runtime::operator::Stage;
+use std::sync::Arc;
 
 /// Gives each row once per window that it belongs to.
 pub(crate) struct WindowStage {
@@ -80,19 +81,27 @@ impl Stage for WindowStage {
     fn apply(&mut self, batch: Batch, emit: &mut dyn FnMut(Batch) -> Result<()>) -> Result<()> {
         let input = Incoming::new(&batch, self.updating)?;
         let view = ColumnView::new(input.rows.column(self.time));
-        let mut indices: Vec<u32> = Vec::new();
-        let bound = TypeKind::Timestamp(3);
-        let (mut starts, mut ends) = (ColumnBuilder::new(&bound), ColumnBuilder::new(&bound));
-        let mut times = ColumnBuilder::new(&self.window_time.kind);
+        let mut indices: Vec<u32> = Vec::with_capacity(input.len());
+        let mut starts: Vec<i64> = Vec::with_capacity(input.len());
+        let mut ends: Vec<i64> = Vec::with_capacity(input.len());
         for row in 0..input.len() {
             let Some(time) = window_millis(&view, row, &self.time_type.kind, &self.settings) else {
                 return Err(failed("WindowTableFunction", "the time column of a row is NULL".into()));
             };
+            // Mostly a row is in the same windows as the one before.
+            if let (WindowKind::Tumble { .. }, Some(start), Some(end)) =
+                (self.kind, starts.last().copied(), ends.last().copied())
+                && (start..end).contains(&(time * 1_000))
+            {
+                indices.push(row as u32);
+                starts.push(start);
+                ends.push(end);
+                continue;
+            }
             windows(self.kind, time, |start, end| {
                 indices.push(row as u32);
-                starts.append_int(start * 1_000);
-                ends.append_int(end * 1_000);
-                times.append_int(window_time_of(end, &self.window_time.kind, &self.settings));
+                starts.push(start * 1_000);
+                ends.push(end * 1_000);
             });
         }
         if indices.is_empty() {
@@ -111,7 +120,12 @@ impl Stage for WindowStage {
                 };
                 input.rows.columns().iter().map(take).collect::<Result<_>>()?
             };
-        columns.extend([starts.finish(), ends.finish(), times.finish()]);
+        let mut times = ColumnBuilder::new(&self.window_time.kind);
+        for end in &ends {
+            times.append_int(window_time_of(end / 1_000, &self.window_time.kind, &self.settings));
+        }
+        let bounds = |values: Vec<i64>| -> ArrayRef { Arc::new(TimestampMicrosecondArray::from(values)) };
+        columns.extend([bounds(starts), bounds(ends), times.finish()]);
         emit(Batch::from_arrow(assemble(columns, count, kinds)?, input.created_micros))
     }
 }

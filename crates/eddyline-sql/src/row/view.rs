@@ -107,17 +107,25 @@ impl<'a> ColumnView<'a> {
         }
     }
 
-    /// The least and the greatest whole number; none if there is none.
-    pub(crate) fn bounds(&self) -> Option<(i64, i64)> {
-        let wider = |bounds: Option<(i64, i64)>, value: i64| {
-            Some(bounds.map_or((value, value), |(least, most)| (least.min(value), most.max(value))))
-        };
+    /// The least whole number; none if there is none.
+    pub(crate) fn least(&self) -> Option<i64> {
+        self.folded(i64::min)
+    }
+
+    /// The greatest whole number; none if there is none.
+    pub(crate) fn greatest(&self) -> Option<i64> {
+        self.folded(i64::max)
+    }
+
+    #[inline]
+    fn folded(&self, better: impl Fn(i64, i64) -> i64) -> Option<i64> {
         match &self.values {
             Values::I64(values) if self.nulls.is_none_or(|nulls| nulls.null_count() == 0) => {
-                Some((*values.iter().min()?, *values.iter().max()?))
+                let first = *values.first()?;
+                Some(values.iter().fold(first, |best, value| better(best, *value)))
             }
-            Values::I64(values) => (0..values.len()).filter_map(|row| self.int(row)).fold(None, wider),
-            Values::I32(values) => (0..values.len()).filter_map(|row| self.int(row)).fold(None, wider),
+            Values::I64(values) => (0..values.len()).filter_map(|row| self.int(row)).reduce(better),
+            Values::I32(values) => (0..values.len()).filter_map(|row| self.int(row)).reduce(better),
             _ => None,
         }
     }

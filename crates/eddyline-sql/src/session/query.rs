@@ -111,8 +111,10 @@ impl Session {
         };
         let settings = self.settings().map_err(describe)?;
         let mut translator = Translator::new(&name, self.options.engine.max_parallelism, settings);
-        for insert in inserts {
-            let (rel, table) = self.plan_insert(insert).map_err(describe)?;
+        let planned = inserts.iter().map(|insert| self.plan_insert(insert));
+        let planned = planned.collect::<SqlResult<Vec<_>>>().map_err(describe)?;
+        planned.iter().for_each(|(rel, _)| translator.announce(rel));
+        for (insert, (rel, table)) in inserts.iter().zip(planned) {
             let sink =
                 connector::sink_of(&table).map_err(|error| describe(error.or_at(insert.table[0].span)))?;
             self.check_changes(&rel, &table, sink.mode(), insert).map_err(describe)?;

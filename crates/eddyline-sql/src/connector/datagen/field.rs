@@ -1,7 +1,7 @@
 //! The values of one column.
 
 use crate::connector::options::OptionReader;
-use crate::expr::arithmetic::POWERS;
+use crate::expr::decimals::POWERS;
 use crate::expr::text_parse;
 use crate::parser::span::{SqlError, SqlResult};
 use crate::row::Value;

@@ -3,7 +3,7 @@
 use super::civil::Moment;
 use super::pattern::{Dialect, Pattern};
 use super::{Argument, CallInfo, Function, Resolved};
-use crate::expr::arithmetic::POWERS;
+use crate::expr::decimals::POWERS;
 use crate::expr::text_format::{instant_of_local, local_of_instant};
 use crate::expr::text_parse;
 use crate::functions::columns::{Last, text_at};

@@ -1,5 +1,7 @@
 //! What the tests of whole jobs share.
 
+#![allow(dead_code)] // each program that shares this uses a part of it
+
 use eddyline::Environment;
 use std::time::Duration;
 
