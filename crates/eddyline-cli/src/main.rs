@@ -44,7 +44,7 @@ fn main() -> ExitCode {
         Command::Logs(arguments) => logs::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Job(arguments) => job::run(arguments).map(|()| ExitCode::SUCCESS),
         #[cfg(feature = "sql")]
-        Command::Sql(arguments) => sql::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Sql(arguments) => sql::run(&arguments),
         Command::State(arguments) => state::run(&arguments),
     };
     match outcome {

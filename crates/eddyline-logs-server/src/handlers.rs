@@ -18,7 +18,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-type Answered = Result<Response, Failure>;
+pub(crate) type Answered = Result<Response, Failure>;
 type Asked<T> = Result<Query<T>, QueryRejection>;
 
 /// Bytes of lines that are sent at a time.
@@ -99,12 +99,20 @@ pub(crate) async fn summary(State(shared): State<Arc<Shared>>) -> Response {
     Answer(shared.observed.board.sums()).into_response()
 }
 
-/// Runs a query where waiting is allowed; not too many at once.
+/// Asks the store where waiting is allowed.
 async fn query<T: Send + 'static>(
     shared: &Arc<Shared>,
     work: impl FnOnce(&Store) -> Result<T> + Send + 'static,
 ) -> Result<T, Failure> {
     let store = shared.observed.store.clone().ok_or_else(nothing_stored)?;
+    waiting(shared, move || work(&store).map_err(Failure::from)).await
+}
+
+/// Runs `work` where waiting is allowed; not too much at once.
+pub(crate) async fn waiting<T: Send + 'static>(
+    shared: &Arc<Shared>,
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
     let busy = || {
         let error = Error::network("too many queries run").with_hint("ask for less, or try again later");
         Failure::new(StatusCode::SERVICE_UNAVAILABLE, error)
@@ -112,13 +120,11 @@ async fn query<T: Send + 'static>(
     let waiting = tokio::time::timeout(WAIT_MAX, shared.queries.clone().acquire_owned()).await;
     let permit = waiting.map_err(|_| busy())?.map_err(|_| busy())?;
     let done = tokio::task::spawn_blocking(move || {
-        let found = work(&store);
+        let found = work();
         drop(permit);
         found
     });
-    done.await
-        .map_err(|error| Failure::from(Error::internal(format!("a query failed: {error}"))))?
-        .map_err(Failure::from)
+    done.await.map_err(|error| Failure::from(Error::internal(format!("a query failed: {error}"))))?
 }
 
 fn nothing_stored() -> Failure {

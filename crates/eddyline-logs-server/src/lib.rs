@@ -21,7 +21,9 @@ mod operators;
 mod parameters;
 mod router;
 mod server;
+mod sql;
 mod stream;
+mod tables;
 
 pub use parameters::{statuses, times};
 pub use router::ROUTES;

@@ -1,14 +1,14 @@
 //! Which path is answered by what.
 
 use crate::server::Shared;
-use crate::{access, events, handlers, metrics};
+use crate::{access, events, handlers, metrics, sql};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::get;
+use axum::routing::{get, post};
 use std::sync::Arc;
 
 /// All paths that are answered; the OpenAPI document describes just these.
-pub const ROUTES: [&str; 14] = [
+pub const ROUTES: [&str; 15] = [
     "/",
     "/healthz",
     "/metrics",
@@ -23,6 +23,7 @@ pub const ROUTES: [&str; 14] = [
     "/v1/alerts/{id}",
     "/v1/events",
     "/v1/unreadable",
+    "/v1/sql",
 ];
 
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
@@ -42,6 +43,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
             "/v1/alerts" => get(handlers::alerts),
             "/v1/alerts/{id}" => get(handlers::alert),
             "/v1/events" => get(events::events),
+            "/v1/sql" => post(sql::sql),
             _ => get(handlers::unreadable),
         };
         router = router.route(path, handler);

@@ -184,6 +184,16 @@ fn the_page_draws_what_happens_as_it_happens() {
     // What is asked for is shown.
     browser.run("const field = document.querySelector('input[name=status]'); field.value = '503'; field.dispatchEvent(new Event('input', { bubbles: true }))");
     browser.until("const rows = [...document.querySelectorAll('#lines pre')]; return rows.length === 15 && rows.every(row => row.textContent.includes('\" 503 '))");
+    // SQL answers with a table, and with what is wrong and where.
+    let ask = |query: &str| {
+        browser.run(&format!(
+            "document.querySelector('#sql textarea').value = \"{query}\"; document.querySelector('#sql button').click()"
+        ));
+    };
+    ask("SELECT host, COUNT(*) AS failures FROM lines WHERE status = 401 GROUP BY host");
+    browser.until("const cells = [...document.querySelectorAll('#sql-result td')].map(cell => cell.textContent); return cells.join(' ') === '6.6.6.6 12'");
+    ask("SELECT hots FROM lines");
+    browser.until("const facts = document.getElementById('sql-facts'); return facts.className === 'wrong' && facts.textContent.includes('did you mean `host`?') && document.querySelectorAll('#sql-result td').length === 0");
     assert_eq!(browser.run("return document.getElementById('trouble').textContent"), Value::from(""));
     if let Some(file) = std::env::var_os("EDDYLINE_SCREENSHOT") {
         let shot = browser.call("GET", &format!("/session/{}/screenshot", browser.session), &Value::Null);

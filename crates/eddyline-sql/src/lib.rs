@@ -17,4 +17,9 @@ mod row;
 mod session;
 mod types;
 
-pub use session::{OutputFormat, ScriptOutput, Session, SqlMode};
+pub use connector::{HostTable, HostType, HostValue, TakeRow};
+pub use parser::{Piece, PieceKind, pieces};
+pub use session::{
+    JobProgress, KnownTable, LiveRows, OutputFormat, ResultChange, ResultColumn, ScriptOutput, Session,
+    SqlMode, Vocabulary, Watcher, report,
+};

@@ -84,6 +84,22 @@ impl Served {
         (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
     }
 
+    /// Status and body of a query in SQL.
+    pub fn sql(&self, body: &Value, kind: &str) -> (u16, Value) {
+        let mut connection = connect(self.address());
+        let body = body.to_string();
+        let head = format!(
+            "POST /v1/sql HTTP/1.0\r\nhost: localhost\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        connection.write_all(head.as_bytes()).unwrap();
+        connection.write_all(body.as_bytes()).unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), serde_json::from_str(body).unwrap())
+    }
+
     pub fn json(&self, target: &str) -> Value {
         let (status, body) = self.ask(target, "");
         assert_eq!(status, 200, "{target}: {body}");

@@ -7,7 +7,7 @@ use super::scan::{self, Group};
 use crate::pattern;
 use crate::record::LogRecord;
 use eddyline_core::{EventTime, Result};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{ControlFlow, Range};
 use std::time::Duration;
 
@@ -170,6 +170,43 @@ impl Store {
         answer.more = latest.more;
         answer.lines = latest.lines.into_values().rev().collect();
         Ok(answer)
+    }
+
+    /// Has `visit` look at all lines of `times`, each once and in no order, until it says that it is enough: those that
+    /// are in no file yet, and then those in files.
+    ///
+    /// # Errors
+    /// If files cannot be read.
+    pub fn scan_lines(
+        &self,
+        times: Range<EventTime>,
+        mut visit: impl FnMut(StoredLine) -> ControlFlow<()>,
+    ) -> Result<()> {
+        let query = LineQuery { times, ..LineQuery::default() };
+        // By file and place in it: what leaves the tail meanwhile is in a file by then.
+        let mut seen: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
+        let mut is_enough = false;
+        self.tail.visit(|record| {
+            if query.wants(record) {
+                let line = StoredLine::from(record);
+                let offset = line.offset;
+                match seen.get_mut(&line.source) {
+                    Some(offsets) => offsets.insert(offset),
+                    None => seen.entry(line.source.clone()).or_default().insert(offset),
+                };
+                is_enough = visit(line).is_break();
+            }
+            !is_enough
+        });
+        if is_enough {
+            return Ok(());
+        }
+        self.each_line(&query, |line| {
+            if seen.get(&line.source).is_some_and(|offsets| offsets.contains(&line.offset)) {
+                return ControlFlow::Continue(());
+            }
+            visit(line)
+        })
     }
 
     /// Has `visit` look at all lines in files that `query` asks for, whatever its limit, hour by hour and within an hour

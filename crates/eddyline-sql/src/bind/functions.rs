@@ -13,8 +13,7 @@ impl ExprBinder<'_, '_> {
     pub(super) fn library_call(&self, name: &str, args: Vec<Typed>, span: Span) -> SqlResult<Typed> {
         let Some(function) = functions::find(name) else {
             let error = SqlError::at(span, format!("there is no function `{name}`"));
-            let aggregates =
-                ["COUNT", "SUM", "AVG", "MIN", "MAX", "LISTAGG", "COLLECT", "FIRST_VALUE", "LAST_VALUE"];
+            let aggregates = AggregateFunction::NAMES;
             return Err(match nearest(name, functions::names().chain(aggregates)) {
                 Some(meant) => error.hint(format!("did you mean `{meant}`?")),
                 None => error.hint("SHOW FUNCTIONS lists them"),

@@ -1,5 +1,6 @@
 //! What a table is made of.
 
+use crate::connector::HostRef;
 use crate::parser::ast::Expr;
 use crate::types::SqlType;
 use std::collections::BTreeMap;
@@ -51,6 +52,8 @@ pub(crate) struct TableDef {
     pub(crate) temporary: bool,
     /// The text of the statements from which the table can be made again.
     pub(crate) definition: String,
+    /// The rows, if the program has them.
+    pub(crate) host: Option<HostRef>,
 }
 
 impl TableDef {

@@ -5,9 +5,13 @@
 
 mod datagen;
 mod files;
+mod host;
 pub(crate) mod options;
 mod print;
 mod socket;
+
+pub(crate) use host::HostRef;
+pub use host::{HostTable, HostType, HostValue, TakeRow};
 
 use crate::catalog::{ColumnSource, TableDef};
 use crate::format::FormatColumn;
@@ -120,6 +124,9 @@ pub(crate) fn is_changelog(table: &TableDef) -> bool {
 
 /// The source behind `table`, whose options are checked.
 pub(crate) fn source_of(table: &TableDef) -> SqlResult<Arc<dyn TableSource>> {
+    if let Some(host) = &table.host {
+        return host::source_of(table, host);
+    }
     match table.connector() {
         "filesystem" => files::source_of(table),
         "datagen" => datagen::source_of(table),
@@ -131,6 +138,9 @@ pub(crate) fn source_of(table: &TableDef) -> SqlResult<Arc<dyn TableSource>> {
 
 /// The sink behind `table`, whose options are checked.
 pub(crate) fn sink_of(table: &TableDef) -> SqlResult<Arc<dyn TableSink>> {
+    if table.host.is_some() {
+        return Err(SqlError::new(format!("table `{}` cannot be written to", table.name())));
+    }
     match table.connector() {
         "filesystem" => files::sink_of(table),
         "print" => print::sink_of(table),

@@ -301,6 +301,7 @@ fn call(
     let info = CallInfo {
         params: arguments.iter().map(|argument| argument.data_type.clone()).collect(),
         result: data_type.clone(),
+        constant: arguments.iter().map(|argument| argument.as_literal().is_some()).collect(),
         zone: context.zone.clone(),
         now_micros: context.now_micros,
     };

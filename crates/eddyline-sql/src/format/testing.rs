@@ -30,6 +30,7 @@ pub(crate) fn table(connector: &str, columns: &[(&str, TypeKind)], with: &[(&str
         state_ttl_ms: None,
         temporary: false,
         definition: String::new(),
+        host: None,
     }
 }
 

@@ -14,6 +14,7 @@ mod like;
 mod map;
 mod math;
 mod math_functions;
+mod memo;
 mod numerals;
 mod printf;
 mod random;
@@ -57,6 +58,8 @@ pub(crate) struct Resolved {
 pub(crate) struct CallInfo {
     pub(crate) params: Vec<SqlType>,
     pub(crate) result: SqlType,
+    /// Which arguments are the same in all rows, as they were written.
+    pub(crate) constant: Vec<bool>,
     /// The session's time zone.
     pub(crate) zone: TimeZone,
     /// The current time, microseconds since the epoch: fixed for a batch of rows.

@@ -3,6 +3,7 @@
 
 use super::columns::{Last, bools, int_of, text_at, text_bytes};
 use super::java_regex::JavaRegex;
+use super::memo::Memo;
 use super::signature::{Takes, int_or, nullable, strict, text, text_or_null};
 use super::text::char_count;
 use super::{Argument, CallInfo, Function, Resolved};
@@ -47,36 +48,46 @@ fn resolve_extract(arguments: &[Argument]) -> Result<Resolved, String> {
 }
 
 /// A group of the first match, which is the whole match if none is named.
-fn regexp_extract(columns: &[ArrayRef], rows: usize, _: &CallInfo) -> Result<ArrayRef, String> {
+fn regexp_extract(columns: &[ArrayRef], rows: usize, info: &CallInfo) -> Result<ArrayRef, String> {
     let (texts, patterns) = (columns[0].as_string::<i32>(), columns[1].as_string::<i32>());
     let groups = columns.get(2).map(ColumnView::new);
-    let mut last = Last::new();
-    let mut locations: Option<(usize, regex::CaptureLocations)> = None;
+    let group_at = |row: usize| int_of(groups.as_ref(), row, 0).and_then(|group| usize::try_from(group).ok());
     let mut builder = StringBuilder::with_capacity(rows, text_bytes(texts) / 2);
-    for row in 0..rows {
-        let group = int_of(groups.as_ref(), row, 0).and_then(|group| usize::try_from(group).ok());
-        let (Some(text), Some(pattern), Some(group)) = (text_at(texts, row), text_at(patterns, row), group)
-        else {
+    // A run of rows with the same pattern and group: mostly all rows.
+    let mut first = 0;
+    while first < rows {
+        let (Some(pattern), Some(group)) = (text_at(patterns, first), group_at(first)) else {
             builder.append_null();
+            first += 1;
             continue;
         };
-        let compiled = last.get(pattern, JavaRegex::cached)?;
-        let Some(regex) = compiled.valid() else {
-            builder.append_null();
-            continue;
+        let is_same = |row: &usize| text_at(patterns, *row) == Some(pattern) && group_at(*row) == Some(group);
+        let end = match info.constant[1..].iter().all(|constant| *constant) {
+            true => rows,
+            false => (first..rows).find(|row| !is_same(row)).unwrap_or(rows),
         };
-        if group == 0 {
-            builder.append_option(regex.find(text).map(|found| found.as_str()));
-            continue;
+        let compiled = JavaRegex::cached(pattern)?;
+        match compiled.valid() {
+            Some(regex) => {
+                let name = format!("{group} {pattern}");
+                let mut memo = Memo::take(&name);
+                let mut places = regex.capture_locations();
+                let mut find = |text: &str| match group {
+                    0 => regex.find(text).map(|found| (found.start(), found.end())),
+                    _ => regex.captures_read(&mut places, text).and_then(|_| places.get(group)),
+                };
+                for row in first..end {
+                    let part = text_at(texts, row).and_then(|text| {
+                        let (start, end) = memo.part(text, &mut find)?;
+                        Some(&text[start..end])
+                    });
+                    builder.append_option(part);
+                }
+                memo.keep(name);
+            }
+            None => (first..end).for_each(|_| builder.append_null()),
         }
-        // The places of groups are kept for as long as the pattern is the same.
-        let address = std::ptr::from_ref(regex).addr();
-        if locations.as_ref().is_none_or(|(known, _)| *known != address) {
-            locations = Some((address, regex.capture_locations()));
-        }
-        let (_, places) = locations.as_mut().expect("invariant: they were made just now");
-        let found = regex.captures_read(places, text).and_then(|_| places.get(group));
-        builder.append_option(found.map(|(start, end)| &text[start..end]));
+        first = end;
     }
     Ok(Arc::new(builder.finish()))
 }

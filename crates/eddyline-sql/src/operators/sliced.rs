@@ -12,6 +12,7 @@ use eddyline_core::{Batch, EventTime, Result};
 use eddyline_runtime::{Operator, OperatorContext, Progress, Stateful};
 use eddyline_state::{ManagedState, NamespacedTable};
 use hashbrown::HashTable;
+use std::borrow::Cow;
 
 /// A column of the result that tells the window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,16 +120,16 @@ impl SlicedAggregate {
     fn give(&mut self, end: EventTime, context: &mut OperatorContext<'_>) -> Result<()> {
         let SlicedAggregate { spec, slices, out, .. } = self;
         let slices_of: Vec<i64> = slices.namespaces(end - spec.size + 1..=end).collect();
-        let mut merged: Vec<(u64, &RowBytes, Group)> = Vec::new();
+        let mut merged: Vec<(u64, &RowBytes, Cow<'_, Group>)> = Vec::new();
         let mut index: HashTable<u32> = HashTable::new();
         for slice in slices_of {
             for (hash, key, group) in slices.iter_namespace(slice) {
                 let same = index.find(hash, |place| merged[*place as usize].1 == key).copied();
                 match same {
-                    Some(place) => spec.aggregate.merge(&mut merged[place as usize].2, group),
+                    Some(place) => spec.aggregate.merge(merged[place as usize].2.to_mut(), group),
                     None => {
                         index.insert_unique(hash, merged.len() as u32, |place| merged[*place as usize].0);
-                        merged.push((hash, key, group.clone()));
+                        merged.push((hash, key, Cow::Borrowed(group)));
                     }
                 }
             }

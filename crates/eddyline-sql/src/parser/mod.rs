@@ -4,6 +4,7 @@
 //! and what is not understood is refused by name. Nesting is limited, so that no script can exhaust the stack.
 
 pub(crate) mod ast;
+mod classify;
 mod ddl;
 mod expr;
 mod from;
@@ -16,6 +17,9 @@ mod statement;
 #[cfg(test)]
 mod tests;
 mod types;
+
+pub(crate) use classify::keywords;
+pub use classify::{Piece, PieceKind, pieces};
 
 use ast::Ident;
 use lexer::{Token, TokenKind, tokenize};

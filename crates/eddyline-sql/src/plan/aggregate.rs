@@ -44,6 +44,29 @@ pub(crate) struct AggregateCall {
 }
 
 impl AggregateFunction {
+    /// The names by which they are called, in order.
+    pub(crate) const NAMES: [&str; 19] = [
+        "APPROX_COUNT_DISTINCT",
+        "ARRAY_AGG",
+        "AVG",
+        "COLLECT",
+        "COUNT",
+        "FIRST_VALUE",
+        "JSON_ARRAYAGG",
+        "JSON_OBJECTAGG",
+        "LAST_VALUE",
+        "LISTAGG",
+        "MAX",
+        "MIN",
+        "PERCENTILE",
+        "STDDEV_POP",
+        "STDDEV_SAMP",
+        "SUM",
+        "VARIANCE",
+        "VAR_POP",
+        "VAR_SAMP",
+    ];
+
     pub(crate) fn find(name: &str) -> Option<AggregateFunction> {
         use AggregateFunction::*;
         Some(match name.to_ascii_uppercase().as_str() {

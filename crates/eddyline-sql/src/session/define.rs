@@ -5,13 +5,15 @@ use super::catalogs::statement_of;
 use super::result::ScriptOutput;
 use crate::bind::Binder;
 use crate::catalog::{ColumnSource, Database, Object, TableColumn, TableDef, View};
+use crate::connector::{HostRef, HostTable, HostType};
 use crate::parser::ast::{
     AlterTable, ColumnKind, CreateTable, Ident, Insert, LikeClause, ObjectKind, ObjectName, Statement,
     TableBody,
 };
 use crate::parser::span::{Span, SqlError, SqlResult};
 use crate::types::TypeKind;
-use eddyline_core::Result;
+use eddyline_core::{Error, Result};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -20,6 +22,69 @@ fn span_of(name: &ObjectName) -> Span {
 }
 
 impl Session {
+    /// Defines a table of the current database whose rows the program has.
+    ///
+    /// # Errors
+    /// Of kind `Config` if there is a table of that name.
+    ///
+    /// # Examples
+    /// ```
+    /// use eddyline_sql::{HostTable, HostType, HostValue, OutputFormat, Session, TakeRow};
+    ///
+    /// struct Weekdays;
+    ///
+    /// impl HostTable for Weekdays {
+    ///     fn columns(&self) -> Vec<(&'static str, HostType)> {
+    ///         vec![("number", HostType::Whole), ("name", HostType::Text)]
+    ///     }
+    ///
+    ///     fn scan(&self, take: &mut TakeRow<'_>) -> eddyline::Result<()> {
+    ///         for (number, name) in (1_i64..).zip(["Monday", "Tuesday", "Wednesday"]) {
+    ///             if take(&[number.into(), name.into()]).is_break() {
+    ///                 break;
+    ///             }
+    ///         }
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// let mut session = Session::new();
+    /// session.add_table("weekdays", std::sync::Arc::new(Weekdays))?;
+    /// let mut shown = Vec::new();
+    /// session.run_script("SELECT name FROM weekdays WHERE number = 2;", OutputFormat::Csv, &mut shown)?;
+    /// assert_eq!(String::from_utf8_lossy(&shown), "name\nTuesday\n");
+    /// # Ok::<(), eddyline::Error>(())
+    /// ```
+    pub fn add_table(&mut self, name: &str, table: Arc<dyn HostTable>) -> Result<()> {
+        let ident = vec![Ident { name: name.to_owned(), span: Span::default() }];
+        let describe = |error: SqlError| error.into_error("");
+        let path = self.catalogs.path(&ident).map_err(describe)?;
+        if self.catalogs.object(&path).is_some() {
+            return Err(Error::config(format!("`{name}` exists already")));
+        }
+        let column = |(name, kind): (&str, HostType)| TableColumn {
+            name: name.to_owned(),
+            data_type: kind.kind().nullable(),
+            source: ColumnSource::Physical,
+            comment: None,
+        };
+        let definition = TableDef {
+            path: path.clone(),
+            columns: table.columns().into_iter().map(column).collect(),
+            watermark: None,
+            primary_key: Vec::new(),
+            partition_keys: Vec::new(),
+            options: BTreeMap::new(),
+            state_ttl_ms: None,
+            temporary: true,
+            definition: format!("`{name}` is a table of the program"),
+            host: Some(HostRef(table)),
+        };
+        let database = self.catalogs.database_mut(&path, &ident).map_err(describe)?;
+        database.objects.insert(name.to_owned(), Object::Table(Arc::new(definition)));
+        Ok(())
+    }
+
     pub(super) fn create_table(
         &mut self,
         create: &CreateTable,
@@ -62,6 +127,7 @@ impl Session {
             state_ttl_ms: None,
             temporary: create.temporary,
             definition: text.to_owned(),
+            host: None,
         };
         if let Some(like) = &create.like {
             self.like(&mut table, like)?;

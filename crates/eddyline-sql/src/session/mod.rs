@@ -2,14 +2,20 @@
 
 mod catalogs;
 mod define;
+mod live;
 mod materialize;
 mod options;
 mod query;
+mod report;
 mod result;
 mod show;
+mod vocabulary;
 
+pub use live::{JobProgress, LiveRows, ResultChange, ResultColumn, Watcher};
 pub use options::SqlMode;
+pub use report::report;
 pub use result::{OutputFormat, ScriptOutput};
+pub use vocabulary::{KnownTable, Vocabulary};
 
 use crate::catalog::Catalogs;
 use crate::expr::EvalContext;
@@ -69,6 +75,16 @@ impl Session {
         self.options.set(key, value)
     }
 
+    /// What an option was set to, by SET or [`Session::set_option`].
+    pub fn option(&self, key: &str) -> Option<&str> {
+        self.options.get(key)
+    }
+
+    /// Whether queries give final results only.
+    pub fn mode(&self) -> SqlMode {
+        if self.options.batch { SqlMode::Batch } else { SqlMode::Streaming }
+    }
+
     /// Whether `text` ends with a whole statement.
     pub fn is_complete(text: &str) -> bool {
         crate::parser::is_complete(text)
@@ -94,6 +110,42 @@ impl Session {
             self.run(parsed, script, &mut output)?;
         }
         Ok(())
+    }
+
+    /// As [`Session::run_script`], but `watcher` looks on while jobs run: it shows the rows of queries and may end them.
+    ///
+    /// # Errors
+    /// As [`Session::run_script`]; of kind `Cancelled` if the watcher has ended a job.
+    pub fn run_watched(
+        &mut self,
+        script: &str,
+        out: &mut dyn std::io::Write,
+        watcher: &mut dyn Watcher,
+    ) -> Result<()> {
+        let statements = on_large_stack(|| parse_script(script)).map_err(|error| error.into_error(script))?;
+        let mut output = ScriptOutput::watched(out, watcher);
+        statements.iter().try_for_each(|parsed| self.run(parsed, script, &mut output))
+    }
+
+    /// Runs `text`, which is one query, and has `watcher` see its rows. Nothing else is possible: nothing is defined,
+    /// set or written.
+    ///
+    /// # Errors
+    /// As [`Session::run_watched`], and if `text` is anything but a query.
+    pub fn run_query(&mut self, text: &str, watcher: &mut dyn Watcher) -> Result<()> {
+        let statements = on_large_stack(|| parse_script(text)).map_err(|error| error.into_error(text))?;
+        let wrong = |span, what: &str| {
+            let error = crate::parser::span::SqlError::at(span, what);
+            error.hint("give one SELECT").into_error(text)
+        };
+        match statements.as_slice() {
+            [Parsed { statement: Statement::Query(query), .. }] => {
+                self.query(query, text, &mut ScriptOutput::watched(&mut std::io::sink(), watcher))
+            }
+            [] => Err(wrong(Default::default(), "there is no query")),
+            [other] => Err(wrong(other.span, "only queries are possible here")),
+            [_, second, ..] => Err(wrong(second.span, "only one query is possible at a time")),
+        }
     }
 
     fn run(&mut self, parsed: &Parsed, script: &str, output: &mut ScriptOutput<'_>) -> Result<()> {

@@ -37,6 +37,29 @@ const STATE_TTL: &str = "table.exec.state.ttl";
 /// Options whose names begin so are kept for whom they may concern.
 const OWN_PREFIXES: [&str; 4] = ["table.", "sql-client.", "pipeline.", "sql-gateway."];
 
+const MAX_ROWS: &str = "sql-client.execution.max-table-result.rows";
+const MAX_WIDTH: &str = "sql-client.display.max-column-width";
+
+/// Keys that are worth to be proposed.
+const OWN_KEYS: [&str; 16] = [
+    "execution.runtime-mode",
+    "parallelism.default",
+    "pipeline.name",
+    "execution.checkpointing.interval",
+    "sql-client.execution.result-mode",
+    MAX_ROWS,
+    MAX_WIDTH,
+    "state.backend.type",
+    "table.exec.legacy-cast-behaviour",
+    "table.exec.mini-batch.enabled",
+    "table.exec.resource.default-parallelism",
+    "table.exec.sink.not-null-enforcer",
+    "table.exec.source.cdc-events-duplicate",
+    "table.local-time-zone",
+    "restart-strategy.type",
+    "execution.checkpointing.dir",
+];
+
 impl SqlOptions {
     pub(super) fn new(engine: Options) -> Self {
         SqlOptions { initial: engine.clone(), engine, batch: false, set: BTreeMap::new() }
@@ -52,6 +75,19 @@ impl SqlOptions {
                         .with_hint("give `streaming` or `batch`"));
                 }
             },
+            "sql-client.execution.result-mode" => {
+                let modes = ["table", "changelog", "tableau"];
+                if !modes.iter().any(|mode| value.eq_ignore_ascii_case(mode)) {
+                    return Err(Error::config(format!("option `{key}` cannot be `{value}`"))
+                        .with_hint("give `table`, `changelog` or `tableau`"));
+                }
+            }
+            MAX_ROWS | MAX_WIDTH => {
+                if value.parse::<u32>().is_err() {
+                    return Err(Error::config(format!("option `{key}` cannot be `{value}`"))
+                        .with_hint("give a whole number"));
+                }
+            }
             "table.local-time-zone" => {
                 zone(value).map_err(|error| error.into_error(""))?;
             }
@@ -93,6 +129,24 @@ impl SqlOptions {
 
     pub(super) fn is(&self, key: &str, wanted: &str) -> bool {
         self.set.get(key).is_some_and(|value| value.eq_ignore_ascii_case(wanted))
+    }
+
+    pub(super) fn get(&self, key: &str) -> Option<&str> {
+        self.set.get(key).map(String::as_str)
+    }
+
+    /// Keys that SET takes, in order.
+    pub(super) fn keys(&self) -> Vec<String> {
+        let mut keys: Vec<String> = OWN_KEYS.iter().map(|key| (*key).to_owned()).collect();
+        keys.extend(self.set.keys().cloned());
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
+
+    /// Rows of a result that are kept to be looked at.
+    pub(super) fn rows_max(&self) -> usize {
+        self.get(MAX_ROWS).and_then(|rows| rows.parse().ok()).unwrap_or(super::live::ROWS_MAX)
     }
 
     pub(super) fn all(&self) -> Vec<(String, String)> {

@@ -1,5 +1,6 @@
 //! Queries and inserts: planned, run as a job, shown.
 
+use super::live::JobProgress;
 use super::result::ScriptOutput;
 use super::{Session, on_large_stack};
 use crate::bind::{Binder, cast_to, store_as};
@@ -12,14 +13,24 @@ use crate::parser::ast::{Expr, Insert, Query, Statement};
 use crate::parser::span::{SqlError, SqlResult};
 use crate::plan::{Rel, changelog_mode, explain, explain_sink, growing_state, optimize};
 use crate::row::Value;
-use eddyline_core::{Error, Result};
+use eddyline_core::{Clock, Error, ErrorKind, Result, SystemClock};
 use eddyline_runtime::BatchMode;
 use eddyline_runtime::attempt;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How often rows of a running query are looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// How often the figures of a running job are asked for.
+const STATUS_EVERY: Duration = Duration::from_millis(100);
+
+/// How a job has ended, if not by a failure.
+pub(super) struct Ran {
+    pub(super) progress: JobProgress,
+    pub(super) cancelled: bool,
+}
 
 impl Session {
     /// The optimised plan of a query.
@@ -46,12 +57,17 @@ impl Session {
             .add(&rel, Target::Collect(collected.clone()))
             .map_err(|error| error.or_at(query.span).into_error(script))?;
         let mut rows = output.rows(names, rel.types());
-        self.run_job(translator, &mut || {
+        if output.watcher.is_some() {
+            let zone = self.options.zone().map_err(|error| error.into_error(script))?;
+            rows.watched(self.options.rows_max(), zone, translator.all_bounded, self.options.batch);
+        }
+        let ran = self.run_job(translator, false, &mut |progress| {
             for (batch, kinds) in collected.take() {
                 output.take(&mut rows, &batch, &kinds)?;
             }
-            Ok(())
+            output.look(progress, Some(&mut rows))
         })?;
+        output.ended(&ran, Some(&rows))?;
         output.finish(&rows)
     }
 
@@ -71,8 +87,13 @@ impl Session {
         Ok(())
     }
 
-    /// Runs a job to its end; `look` is called from time to time and at the end.
-    fn run_job(&self, translator: Translator, look: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+    /// Runs a job to its end; `look` is called from time to time and at the end, and may cancel it.
+    fn run_job(
+        &self,
+        translator: Translator,
+        prints: bool,
+        look: &mut dyn FnMut(&JobProgress) -> Result<ControlFlow<()>>,
+    ) -> Result<Ran> {
         let mut engine = self.options.engine.clone();
         let batch = self.options.batch;
         if !batch {
@@ -85,13 +106,41 @@ impl Session {
             runtime.checkpoints.interval_ms = None;
         }
         let job = translator.builder.build()?;
+        let clock = SystemClock::new();
+        let started = clock.monotonic_micros();
         let handle = attempt::start(job, runtime)?;
+        let mut ran = Ran { progress: JobProgress { prints, ..JobProgress::default() }, cancelled: false };
+        let mut status_at = Duration::ZERO;
         while !handle.is_finished() {
-            look()?;
+            ran.progress.elapsed = Duration::from_micros(clock.monotonic_micros() - started);
+            if ran.progress.elapsed >= status_at {
+                ran.progress.records_in = handle.status().records_in;
+                status_at = ran.progress.elapsed + STATUS_EVERY;
+            }
+            match look(&ran.progress) {
+                Ok(ControlFlow::Continue(())) => {}
+                Ok(ControlFlow::Break(())) if ran.cancelled => {}
+                Ok(ControlFlow::Break(())) => {
+                    ran.cancelled = true;
+                    handle.cancel();
+                }
+                Err(error) => {
+                    handle.cancel();
+                    let _ = handle.wait();
+                    return Err(error);
+                }
+            }
             std::thread::park_timeout(LOOK_EVERY);
         }
-        handle.wait()?;
-        look()
+        ran.progress.elapsed = Duration::from_micros(clock.monotonic_micros() - started);
+        ran.progress.records_in = ran.progress.records_in.max(handle.status().records_in);
+        match handle.wait() {
+            Ok(_) => ran.cancelled = false,
+            Err(error) if ran.cancelled && error.kind() == ErrorKind::Cancelled => {}
+            Err(error) => return Err(error),
+        }
+        let _ = look(&ran.progress)?;
+        Ok(ran)
     }
 
     pub(super) fn insert(
@@ -114,6 +163,7 @@ impl Session {
         let planned = inserts.iter().map(|insert| self.plan_insert(insert));
         let planned = planned.collect::<SqlResult<Vec<_>>>().map_err(describe)?;
         planned.iter().for_each(|(rel, _)| translator.announce(rel));
+        let prints = planned.iter().any(|(_, table)| table.connector() == "print");
         for (insert, (rel, table)) in inserts.iter().zip(planned) {
             let sink =
                 connector::sink_of(&table).map_err(|error| describe(error.or_at(insert.table[0].span)))?;
@@ -126,8 +176,8 @@ impl Session {
                 .add(&rel, Target::Table(table, sink))
                 .map_err(|error| describe(error.or_at(insert.query.span)))?;
         }
-        let _ = &output;
-        self.run_job(translator, &mut || Ok(()))
+        let ran = self.run_job(translator, prints, &mut |progress| output.look(progress, None))?;
+        output.ended(&ran, None)
     }
 
     /// Refuses a query that changes its rows for a table that only takes new ones.

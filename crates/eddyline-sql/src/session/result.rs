@@ -1,12 +1,16 @@
 //! How results are written.
 
+use super::live::{JobProgress, LiveRows, Watcher};
 use super::materialize::Materialized;
+use super::query::Ran;
 use crate::format::show;
 use crate::row::{columns_of_rows, kind, views_of};
 use crate::types::SqlType;
 use arrow_array::RecordBatch;
 use eddyline_core::{Error, Result};
+use jiff::tz::TimeZone;
 use std::io::Write;
+use std::ops::ControlFlow;
 
 /// How the rows of queries are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +30,8 @@ pub struct ScriptOutput<'a> {
     format: OutputFormat,
     out: &'a mut dyn Write,
     pub(super) shows_rows: bool,
+    /// Shows the rows of queries instead.
+    pub(super) watcher: Option<&'a mut dyn Watcher>,
 }
 
 /// The rows of a query on their way to the reader.
@@ -33,6 +39,16 @@ pub(super) struct RowsOutput {
     names: Vec<String>,
     types: Vec<SqlType>,
     rows: Materialized,
+    /// What a watcher sees; `rows` is empty then.
+    pub(super) live: Option<LiveRows>,
+}
+
+impl RowsOutput {
+    /// Keeps the rows for a watcher.
+    pub(super) fn watched(&mut self, rows_max: usize, zone: TimeZone, is_bounded: bool, is_batch: bool) {
+        let live = LiveRows::new(self.names.clone(), self.types.clone(), rows_max, zone);
+        self.live = Some(live.of(is_bounded, is_batch));
+    }
 }
 
 fn failed(error: &std::io::Error) -> Error {
@@ -41,7 +57,11 @@ fn failed(error: &std::io::Error) -> Error {
 
 impl<'a> ScriptOutput<'a> {
     pub(super) fn new(format: OutputFormat, out: &'a mut dyn Write) -> Self {
-        ScriptOutput { format, out, shows_rows: true }
+        ScriptOutput { format, out, shows_rows: true, watcher: None }
+    }
+
+    pub(super) fn watched(out: &'a mut dyn Write, watcher: &'a mut dyn Watcher) -> Self {
+        ScriptOutput { watcher: Some(watcher), ..ScriptOutput::new(OutputFormat::Table, out) }
     }
 
     pub(super) fn line(&mut self, text: &str) -> Result<()> {
@@ -60,12 +80,16 @@ impl<'a> ScriptOutput<'a> {
     }
 
     pub(super) fn rows(&self, names: Vec<String>, types: Vec<SqlType>) -> RowsOutput {
-        RowsOutput { names, types, rows: Materialized::default() }
+        RowsOutput { names, types, rows: Materialized::default(), live: None }
     }
 
     /// Takes rows in; a changelog is written at once.
     pub(super) fn take(&mut self, output: &mut RowsOutput, rows: &RecordBatch, kinds: &[i8]) -> Result<()> {
         if !self.shows_rows {
+            return Ok(());
+        }
+        if let Some(live) = &mut output.live {
+            live.take(rows, kinds);
             return Ok(());
         }
         if self.format != OutputFormat::Changelog {
@@ -81,9 +105,32 @@ impl<'a> ScriptOutput<'a> {
         self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush()).map_err(|error| failed(&error))
     }
 
+    /// Shows how far a job is; `Break` says that it is to end.
+    pub(super) fn look(
+        &mut self,
+        progress: &JobProgress,
+        rows: Option<&mut RowsOutput>,
+    ) -> Result<ControlFlow<()>> {
+        let Some(watcher) = &mut self.watcher else { return Ok(ControlFlow::Continue(())) };
+        let mut live = rows.and_then(|rows| rows.live.as_mut());
+        let flow = watcher.look(progress, live.as_deref())?;
+        if let Some(live) = &mut live {
+            live.forget();
+        }
+        Ok(flow)
+    }
+
+    /// Says that a job has ended, as it should or since it was cancelled.
+    pub(super) fn ended(&mut self, ran: &Ran, rows: Option<&RowsOutput>) -> Result<()> {
+        if let Some(watcher) = &mut self.watcher {
+            watcher.ended(&ran.progress, rows.and_then(|rows| rows.live.as_ref()), ran.cancelled)?;
+        }
+        if ran.cancelled { Err(Error::cancelled("the statement was cancelled")) } else { Ok(()) }
+    }
+
     /// Writes what is left to write when the query has ended.
     pub(super) fn finish(&mut self, output: &RowsOutput) -> Result<()> {
-        if !self.shows_rows || self.format == OutputFormat::Changelog {
+        if !self.shows_rows || self.format == OutputFormat::Changelog || output.live.is_some() {
             return Ok(());
         }
         let columns = columns_of_rows(&output.types, output.rows.rows())?;

@@ -125,7 +125,16 @@ impl PartialOrd for Part {
 fn extract(columns: &[ArrayRef], rows: usize, info: &CallInfo) -> Result<ArrayRef, String> {
     let unit = if rows > 0 { columns[0].as_string::<i32>().value(0) } else { "YEAR" };
     let part = part_named(unit).ok_or_else(|| format!("there is no unit {unit}"))?;
-    column(part, &columns[1..], rows, &CallInfo { params: info.params[1..].to_vec(), ..info.clone() })
+    column(
+        part,
+        &columns[1..],
+        rows,
+        &CallInfo {
+            params: info.params[1..].to_vec(),
+            constant: info.constant[1..].to_vec(),
+            ..info.clone()
+        },
+    )
 }
 
 fn column(part: Part, columns: &[ArrayRef], rows: usize, info: &CallInfo) -> Result<ArrayRef, String> {
