@@ -20,7 +20,7 @@ pub(super) fn decorrelate(rel: Rel, around: &Rel, span: Span) -> SqlResult<(Rel,
     let unsupported = || {
         SqlError::at(span, "this form of a correlated sub-query is not supported").hint("write it as a join")
     };
-    let Rel { op, columns } = rel;
+    let Rel { op, columns, .. } = rel;
     match *op {
         Op::Filter { input, predicate } => {
             let (input, mut conditions) = decorrelate(input, around, span)?;

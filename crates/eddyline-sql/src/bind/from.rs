@@ -91,11 +91,22 @@ impl Binder<'_> {
     ) -> SqlResult<(Rel, Scope<'s>)> {
         let Some(alias) = alias else {
             let scope = Scope::of(&rel, &path, outer);
-            return Ok((rel, scope));
+            return Ok((self.living(rel, &path), scope));
         };
         let rel = rename(rel, &alias.columns, alias.name.span)?;
-        let scope = Scope::of(&rel, std::slice::from_ref(&alias.name.name), outer);
-        Ok((rel, scope))
+        let name = std::slice::from_ref(&alias.name.name);
+        let scope = Scope::of(&rel, name, outer);
+        Ok((self.living(rel, name), scope))
+    }
+
+    /// `rel`, which is called `name`, with what STATE_TTL says of it.
+    fn living(&self, mut rel: Rel, name: &[String]) -> Rel {
+        let Some(ttl_ms) = self.hinted_ttl_ms(name) else { return rel };
+        match &mut *rel.op {
+            Op::Scan { table, .. } => Arc::make_mut(table).state_ttl_ms = Some(ttl_ms),
+            _ => rel.state_ttl_ms = Some(ttl_ms),
+        }
+        rel
     }
 
     /// The rows of a table or view, and its path.
@@ -151,6 +162,7 @@ impl Binder<'_> {
             batch: self.batch,
             ctes: Default::default(),
             views: self.views.clone(),
+            ttls: Default::default(),
             notes: Default::default(),
         };
         let rel = home.query(&query, None);

@@ -19,6 +19,7 @@ pub(crate) use aggregate::window_of;
 pub(crate) use coerce::{cast_to, store_as};
 
 use crate::catalog::Catalogs;
+use crate::connector::options::duration_millis;
 use crate::expr::{EvalContext, Typed};
 use crate::parser::ast::{Hint, Query};
 use crate::parser::span::{SqlError, SqlResult};
@@ -36,6 +37,9 @@ pub(crate) struct Binder<'a> {
     home: (String, String),
     ctes: RefCell<Vec<BTreeMap<String, Rel>>>,
     views: RefCell<Vec<String>>,
+    /// What STATE_TTL says of the tables of the queries that are being bound, by name: milliseconds, and whether the table
+    /// was found.
+    ttls: RefCell<Vec<BTreeMap<String, (i64, bool)>>>,
     /// Things that the user should know, as unknown hints.
     pub(crate) notes: RefCell<Vec<String>>,
 }
@@ -49,6 +53,7 @@ impl<'a> Binder<'a> {
             batch,
             ctes: RefCell::default(),
             views: RefCell::default(),
+            ttls: RefCell::default(),
             notes: RefCell::default(),
         }
     }
@@ -62,6 +67,48 @@ impl<'a> Binder<'a> {
             )));
         }
         Ok(rel)
+    }
+
+    /// The relation of FROM, with what STATE_TTL among `hints` says of its tables.
+    fn with_ttl_hints<T>(&self, hints: &[Hint], from: impl FnOnce() -> SqlResult<T>) -> SqlResult<T> {
+        let mut ttls = BTreeMap::new();
+        for hint in hints.iter().filter(|hint| hint.name.name.eq_ignore_ascii_case("STATE_TTL")) {
+            for (table, text) in &hint.options {
+                let millis = duration_millis(text).and_then(|millis| i64::try_from(millis).ok());
+                let millis = millis.ok_or_else(|| {
+                    SqlError::at(
+                        hint.name.span,
+                        format!("STATE_TTL of `{table}`: '{text}' is no length of time"),
+                    )
+                    .hint("write a number and a unit, such as '12 h', or '0 s' for state that stays")
+                })?;
+                ttls.insert(table.clone(), (millis, false));
+            }
+        }
+        self.ttls.borrow_mut().push(ttls);
+        let result = from();
+        let unused = self.ttls.borrow_mut().pop().unwrap_or_default();
+        let result = result?;
+        match unused.iter().find(|(_, (_, is_used))| !is_used) {
+            Some((table, _)) => {
+                let hint = hints.iter().find(|hint| hint.options.iter().any(|(name, _)| name == table));
+                let span = hint.map_or_else(Default::default, |hint| hint.name.span);
+                Err(SqlError::at(span, format!("STATE_TTL names `{table}`, which is no table of this query"))
+                    .hint("give the alias or the name of a table, view or sub-query of FROM"))
+            }
+            None => Ok(result),
+        }
+    }
+
+    /// What a hint says of the table called `path`: by its name, or by the whole path.
+    fn hinted_ttl_ms(&self, path: &[String]) -> Option<i64> {
+        let mut ttls = self.ttls.borrow_mut();
+        let ttls = ttls.last_mut()?;
+        let names = [path.last().cloned().unwrap_or_default(), path.join(".")];
+        let (ttl_ms, is_used) =
+            names.iter().find(|name| ttls.contains_key(*name)).and_then(|name| ttls.get_mut(name))?;
+        *is_used = true;
+        Some(*ttl_ms)
     }
 
     /// Hints that are known and change nothing here, or that are not known.

@@ -241,7 +241,7 @@ fn union_all(left: Rel, right: Rel) -> Rel {
     for side in [left, right] {
         match *side.op {
             Op::Union { inputs: more } => inputs.extend(more),
-            op => inputs.push(Rel { op: Box::new(op), columns: side.columns }),
+            op => inputs.push(Rel::new(op, side.columns)),
         }
     }
     Rel::new(Op::Union { inputs }, columns)
@@ -249,12 +249,12 @@ fn union_all(left: Rel, right: Rel) -> Rel {
 
 /// A sub-query without the order of its rows, which is lost in what is around it.
 pub(super) fn unsorted(rel: Rel) -> Rel {
-    let Rel { op, columns } = rel;
+    let Rel { op, columns, .. } = rel;
     match *op {
-        Op::Sort { input, .. } => Rel { op: input.op, columns },
+        Op::Sort { input, .. } => Rel::new(*input.op, columns),
         Op::Project { input, exprs } => match *input.op {
             Op::Sort { input: below, .. } => {
-                let input = Rel { op: below.op, columns: input.columns };
+                let input = Rel::new(*below.op, input.columns);
                 Rel::new(Op::Project { input, exprs }, columns)
             }
             op => Rel::new(Op::Project { input: Rel::new(op, input.columns), exprs }, columns),

@@ -33,7 +33,7 @@ impl Binder<'_> {
         outer: Option<&Scope<'_>>,
     ) -> SqlResult<Selected> {
         self.note_hints(&select.hints);
-        let (mut rel, scope) = self.from(&select.from, outer)?;
+        let (mut rel, scope) = self.with_ttl_hints(&select.hints, || self.from(&select.from, outer))?;
         let scope = Scope { columns: scope.columns, outer };
         if let Some(filter) = &select.filter {
             let mut binder = ExprBinder::new(self, &scope, "WHERE");

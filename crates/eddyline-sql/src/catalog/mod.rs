@@ -7,6 +7,7 @@ pub(crate) use table::{ColumnSource, TableColumn, TableDef};
 use crate::parser::ast::ObjectName;
 use crate::parser::span::{SqlError, SqlResult, nearest};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 pub(crate) const DEFAULT_CATALOG: &str = "default_catalog";
@@ -19,6 +20,8 @@ pub(crate) struct View {
     pub(crate) columns: Vec<String>,
     pub(crate) text: String,
     pub(crate) home: (String, String),
+    /// Whether it is gone with the session, wherever it lies.
+    pub(crate) temporary: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -32,11 +35,24 @@ pub(crate) struct Database {
     pub(crate) objects: BTreeMap<String, Object>,
 }
 
+/// What CREATE CATALOG said.
+#[derive(Debug, Default)]
+pub(crate) struct CatalogInfo {
+    pub(crate) options: Vec<(String, String)>,
+    /// The directory in which it is kept.
+    pub(crate) root: Option<PathBuf>,
+    /// What was read or written last.
+    pub(crate) saved: String,
+}
+
 /// All that is defined in a session.
 #[derive(Debug)]
 pub(crate) struct Catalogs {
     pub(crate) catalogs: BTreeMap<String, BTreeMap<String, Database>>,
     pub(crate) current: (String, String),
+    /// What CREATE CATALOG said of each, and in which database USE CATALOG leads.
+    pub(crate) infos: BTreeMap<String, CatalogInfo>,
+    pub(crate) defaults: BTreeMap<String, String>,
 }
 
 impl Default for Catalogs {
@@ -45,6 +61,8 @@ impl Default for Catalogs {
         Catalogs {
             catalogs: BTreeMap::from([(DEFAULT_CATALOG.to_owned(), databases)]),
             current: (DEFAULT_CATALOG.to_owned(), DEFAULT_DATABASE.to_owned()),
+            infos: BTreeMap::new(),
+            defaults: BTreeMap::from([(DEFAULT_CATALOG.to_owned(), DEFAULT_DATABASE.to_owned())]),
         }
     }
 }

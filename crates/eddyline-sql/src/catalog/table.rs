@@ -46,7 +46,11 @@ pub(crate) struct TableDef {
     pub(crate) primary_key: Vec<String>,
     pub(crate) partition_keys: Vec<String>,
     pub(crate) options: BTreeMap<String, String>,
-    /// The text of the statement from which the table can be made again.
+    /// How long state that a query keeps of its rows lives, milliseconds, if a hint says so.
+    pub(crate) state_ttl_ms: Option<i64>,
+    /// Whether it is gone with the session, wherever it lies.
+    pub(crate) temporary: bool,
+    /// The text of the statements from which the table can be made again.
     pub(crate) definition: String,
     /// The rows, if the program has them.
     pub(crate) host: Option<HostRef>,

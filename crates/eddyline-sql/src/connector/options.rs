@@ -100,17 +100,7 @@ impl<'a> OptionReader<'a> {
     /// A length of time: `500 ms`, `10s`, `1 min`, or milliseconds without a unit.
     pub(crate) fn duration(&mut self, key: &str) -> SqlResult<Option<Duration>> {
         let Some(text) = self.text(key) else { return Ok(None) };
-        let millis = with_unit(text, |unit| {
-            Some(match unit {
-                "" | "ms" | "milli" | "millis" | "millisecond" | "milliseconds" => 1,
-                "s" | "sec" | "secs" | "second" | "seconds" => 1_000,
-                "m" | "min" | "minute" | "minutes" => 60_000,
-                "h" | "hour" | "hours" => 3_600_000,
-                "d" | "day" | "days" => 86_400_000,
-                _ => return None,
-            })
-        });
-        millis.map(|millis| Some(Duration::from_millis(millis))).ok_or_else(|| {
+        duration_millis(text).map(|millis| Some(Duration::from_millis(millis))).ok_or_else(|| {
             self.wrong(key, text, "length of time")
                 .hint("write a number and a unit, such as '10 s' or '500 ms'")
         })
@@ -152,6 +142,20 @@ impl<'a> OptionReader<'a> {
             }
         })
     }
+}
+
+/// The milliseconds of a length of time, such as `10 s`.
+pub(crate) fn duration_millis(text: &str) -> Option<u64> {
+    with_unit(text, |unit| {
+        Some(match unit {
+            "" | "ms" | "milli" | "millis" | "millisecond" | "milliseconds" => 1,
+            "s" | "sec" | "secs" | "second" | "seconds" => 1_000,
+            "m" | "min" | "minute" | "minutes" => 60_000,
+            "h" | "hour" | "hours" => 3_600_000,
+            "d" | "day" | "days" => 86_400_000,
+            _ => return None,
+        })
+    })
 }
 
 fn with_unit(text: &str, factor: impl Fn(&str) -> Option<u64>) -> Option<u64> {

@@ -42,8 +42,10 @@ pub(super) fn source_of(table: &TableDef) -> SqlResult<Arc<dyn TableSource>> {
         u8::try_from(delimiter).map_err(|_| SqlError::new("'byte-delimiter' is from 0 to 255"))?;
     let columns = physical_columns(table);
     let format = Format::of(&mut options, &columns)?;
-    if matches!(format, Format::Parquet) {
-        return Err(SqlError::new("Parquet cannot come over a connection").hint("use csv or json"));
+    if !format.has_records() {
+        return Err(
+            SqlError::new("Parquet and Avro files cannot come over a connection").hint("use csv or json")
+        );
     }
     options.finish()?;
     let schema = FormatSchema::all(columns);

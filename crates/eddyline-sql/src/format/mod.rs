@@ -1,12 +1,13 @@
 //! Formats: what the bytes of a table's records mean.
 //!
 //! [`Format::of`] reads the options of the format that a table names, checks them against its columns, and makes
-//! decoders (bytes of a record to columns) and encoders (columns to bytes). Parquet has no records: its files are
-//! read by [`parquet`].
+//! decoders (bytes of a record to columns) and encoders (columns to bytes). The files of Parquet and Avro have
+//! no records with bytes of their own: they are read by [`parquet`] and [`avro`], and written by a [`FileEncoder`].
 //!
 //! With `ignore-parse-errors`, a field that cannot be read is NULL, and a record that cannot be read is left out; both
 //! are counted. Without, they are errors.
 
+pub(crate) mod avro;
 mod base64;
 mod changelog;
 mod csv;
@@ -14,6 +15,9 @@ mod json;
 mod log;
 mod number;
 pub(crate) mod parquet;
+#[cfg(test)]
+mod parquet_tests;
+mod parquet_write;
 mod raw;
 mod rows;
 pub(crate) mod show;
@@ -27,16 +31,30 @@ use crate::connector::SinkMode;
 use crate::connector::options::OptionReader;
 use crate::parser::span::{SqlError, SqlResult, nearest};
 use crate::row::ColumnView;
+use arrow_array::ArrayRef;
+use avro::{AvroEncoder, AvroOptions};
 use changelog::{ChangelogDecoder, ChangelogEncoder, ChangelogOptions};
 use csv::{CsvDecoder, CsvEncoder, CsvOptions};
 use eddyline_formats::{Framing, RawRecord};
 use json::{JsonDecoder, JsonEncoder, JsonOptions};
 use log::{LogDecoder, LogOptions};
+use parquet_write::{ParquetEncoder, ParquetOptions};
 use raw::{RawDecoder, RawEncoder, RawOptions};
+use std::fs::File;
 
 /// The formats that there are.
-const NAMES: &[&str] =
-    &["csv", "json", "debezium-json", "canal-json", "maxwell-json", "ogg-json", "raw", "log", "parquet"];
+const NAMES: &[&str] = &[
+    "csv",
+    "json",
+    "debezium-json",
+    "canal-json",
+    "maxwell-json",
+    "ogg-json",
+    "raw",
+    "log",
+    "parquet",
+    "avro",
+];
 
 /// Reads the records of one format.
 pub(crate) trait RecordDecoder: Send {
@@ -61,6 +79,32 @@ pub(crate) trait RecordEncoder: Send {
     ) -> Result<(), String>;
 }
 
+/// Writes a file whose records have no bytes of their own.
+pub(crate) trait FileEncoder: Send {
+    /// Takes rows in, given by the columns of the records.
+    fn write(&mut self, columns: &[ArrayRef], rows: usize) -> Result<(), String>;
+
+    /// Bytes of rows that are not written yet, about.
+    fn held_bytes(&self) -> usize;
+
+    /// Bytes of the file, about; those of rows that are not written yet among them.
+    fn bytes(&self) -> u64;
+
+    /// Writes all rows that were taken in.
+    fn end_block(&mut self) -> Result<(), String>;
+
+    /// Ends the file.
+    fn finish(self: Box<Self>) -> Result<File, String>;
+}
+
+/// What writes a format.
+pub(crate) enum Encoder {
+    /// Record by record.
+    Records(Box<dyn RecordEncoder>),
+    /// File by file: see [`Format::file_encoder`].
+    Files,
+}
+
 /// A format and its options.
 #[derive(Debug, Clone)]
 pub(crate) enum Format {
@@ -69,7 +113,8 @@ pub(crate) enum Format {
     Changelog(ChangelogOptions),
     Raw(RawOptions),
     Log(LogOptions),
-    Parquet,
+    Parquet(ParquetOptions),
+    Avro(AvroOptions),
 }
 
 impl Format {
@@ -84,11 +129,8 @@ impl Format {
             }
             "raw" => Format::Raw(RawOptions::read(options)?),
             "log" => Format::Log(LogOptions::read(options, columns)?),
-            "parquet" => {
-                // Times in files are taken for UTC either way.
-                options.bool("parquet.utc-timezone", true)?;
-                Format::Parquet
-            }
+            "parquet" => Format::Parquet(ParquetOptions::read(options)?),
+            "avro" => Format::Avro(AvroOptions::read(options)?),
             _ => {
                 let error = SqlError::new(format!("there is no format `{name}`"));
                 let hint = match nearest(name, NAMES.iter().copied()) {
@@ -109,8 +151,13 @@ impl Format {
                 columns.iter().try_for_each(|column| json::check_type(&column.name, &column.data_type))
             }
             Format::Raw(_) => raw::check_columns(columns),
-            Format::Log(_) | Format::Parquet => Ok(()),
+            Format::Log(_) | Format::Parquet(_) | Format::Avro(_) => Ok(()),
         }
+    }
+
+    /// Whether its records have bytes of their own, so that they can come one by one.
+    pub(crate) fn has_records(&self) -> bool {
+        !matches!(self, Format::Parquet(_) | Format::Avro(_))
     }
 
     /// Where records end.
@@ -132,7 +179,7 @@ impl Format {
             Format::Json(options) => options.ignore_parse_errors,
             Format::Changelog(options) => options.json.ignore_parse_errors,
             Format::Log(options) => options.ignore_parse_errors,
-            Format::Raw(_) | Format::Parquet => false,
+            Format::Raw(_) | Format::Parquet(_) | Format::Avro(_) => false,
         }
     }
 
@@ -149,23 +196,57 @@ impl Format {
             Format::Changelog(options) => Box::new(ChangelogDecoder::new(schema, options)),
             Format::Raw(options) => Box::new(RawDecoder::new(schema, options)),
             Format::Log(options) => Box::new(LogDecoder::new(schema, options)),
-            Format::Parquet => unreachable!("invariant: Parquet is not read record by record"),
+            Format::Parquet(_) | Format::Avro(_) => {
+                unreachable!("invariant: Parquet and Avro are not read record by record")
+            }
         }
     }
 
     /// Makes an encoder of rows of the columns of `schema`.
     ///
     /// # Errors
-    /// If the format can be read only.
-    pub(crate) fn encoder(&self, schema: &FormatSchema) -> SqlResult<Box<dyn RecordEncoder>> {
-        Ok(match self {
+    /// If the format can be read only, or has no type for a column.
+    pub(crate) fn encoder(&self, schema: &FormatSchema) -> SqlResult<Encoder> {
+        let records: Box<dyn RecordEncoder> = match self {
             Format::Csv(options) => Box::new(CsvEncoder::new(schema, options)),
             Format::Json(options) => Box::new(JsonEncoder::new(schema, options)),
             Format::Changelog(options) => Box::new(ChangelogEncoder::new(schema, options)),
             Format::Raw(options) => Box::new(RawEncoder::new(schema, options)),
             Format::Log(_) => return Err(read_only("log")),
-            Format::Parquet => return Err(read_only("parquet")),
-        })
+            Format::Parquet(options) => {
+                options.check_writable(&schema.columns)?;
+                return Ok(Encoder::Files);
+            }
+            Format::Avro(options) => {
+                options.check_writable(&schema.columns)?;
+                return Ok(Encoder::Files);
+            }
+        };
+        Ok(Encoder::Records(records))
+    }
+
+    /// Makes what writes `file`, which is empty, of a format that is [`Encoder::Files`].
+    pub(crate) fn file_encoder(
+        &self,
+        file: File,
+        schema: &FormatSchema,
+    ) -> Result<Box<dyn FileEncoder>, String> {
+        match self {
+            Format::Parquet(options) => Ok(Box::new(ParquetEncoder::new(file, schema, options)?)),
+            Format::Avro(options) => Ok(Box::new(AvroEncoder::new(file, schema, options)?)),
+            _ => unreachable!("invariant: other formats are written record by record"),
+        }
+    }
+
+    /// What the names of its files end with.
+    pub(crate) fn ending(&self) -> &'static str {
+        match self {
+            Format::Csv(_) => ".csv",
+            Format::Json(_) | Format::Changelog(_) => ".json",
+            Format::Parquet(_) => ".parquet",
+            Format::Avro(_) => ".avro",
+            Format::Raw(_) | Format::Log(_) => "",
+        }
     }
 }
 

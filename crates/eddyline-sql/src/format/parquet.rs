@@ -3,18 +3,19 @@
 //! Only the wanted columns are read. A column that a file does not have is NULL; a column of another kind than the
 //! table's (text for a number) is an error.
 
-use super::rows::FormatSchema;
+use super::rows::{FormatColumn, FormatSchema};
 use crate::parser::span::nearest;
 use crate::types::TypeKind;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{TimestampMicrosecondType, TimestampNanosecondType};
 use arrow_array::{Array, ArrayRef, ListArray, MapArray, StructArray, new_null_array};
 use arrow_cast::{CastOptions, cast_with_options};
-use arrow_schema::{DataType, TimeUnit};
+use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
-    ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
+use parquet::basic::Type as PhysicalType;
 use std::fs::File;
 use std::sync::Arc;
 
@@ -40,7 +41,8 @@ impl ParquetFile {
     pub(crate) fn open(file: File, schema: &FormatSchema, first_row: u64) -> Result<Self, String> {
         // What writers of Arrow say of their own types is left aside: the table says what it wants.
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options).map_err(text)?;
+        let loaded = with_wide_times(ArrowReaderMetadata::load(&file, options).map_err(text)?, schema)?;
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, loaded);
         let fields = builder.schema().fields().clone();
         let mut roots: Vec<usize> = Vec::new();
         for column in schema.wanted_columns() {
@@ -85,6 +87,34 @@ impl ParquetFile {
         self.taken += count;
         Ok(Some((columns, count)))
     }
+}
+
+/// Timestamps of 96 bits are read as microseconds where the table has no more digits: nanoseconds would end in 2262.
+fn with_wide_times(
+    loaded: ArrowReaderMetadata,
+    schema: &FormatSchema,
+) -> Result<ArrowReaderMetadata, String> {
+    let types = loaded.parquet_schema().root_schema().get_fields();
+    let mut fields: Vec<Field> =
+        loaded.schema().fields().iter().map(|field| field.as_ref().clone()).collect();
+    let mut is_wide = false;
+    for (field, file_type) in fields.iter_mut().zip(types) {
+        let is_int96 = file_type.is_primitive() && file_type.get_physical_type() == PhysicalType::INT96;
+        let fits = |column: &FormatColumn| {
+            column.name == *field.name()
+                && column.data_type.kind.is_timestamp()
+                && !column.data_type.kind.in_nanos()
+        };
+        if is_int96 && schema.wanted_columns().any(fits) {
+            field.set_data_type(DataType::Timestamp(TimeUnit::Microsecond, None));
+            is_wide = true;
+        }
+    }
+    if !is_wide {
+        return Ok(loaded);
+    }
+    let options = ArrowReaderOptions::new().with_schema(Arc::new(Schema::new(fields)));
+    ArrowReaderMetadata::try_new(loaded.metadata().clone(), options).map_err(text)
 }
 
 fn text(error: impl std::fmt::Display) -> String {
@@ -156,7 +186,14 @@ pub(crate) fn convert(column: &ArrayRef, kind: &TypeKind) -> Result<ArrayRef, St
         _ if *from == to => Ok(cut(column.clone(), from, kind)),
         // With a zone or without, what is stored is the same.
         (DataType::Timestamp(unit, _), DataType::Timestamp(wanted, _)) => {
-            let bare = relabelled(column, DataType::Timestamp(*unit, None))?;
+            let mut bare = relabelled(column, DataType::Timestamp(*unit, None))?;
+            if (*unit, *wanted) == (TimeUnit::Nanosecond, TimeUnit::Microsecond) {
+                // A cast would cut towards 1970.
+                let nanos = bare.as_primitive::<TimestampNanosecondType>();
+                bare = Arc::new(
+                    nanos.unary::<_, TimestampNanosecondType>(|value| value - value.rem_euclid(1_000)),
+                );
+            }
             let cast = cast(&bare, &DataType::Timestamp(*wanted, None))?;
             Ok(cut(relabelled(&cast, to)?, from, kind))
         }
@@ -303,6 +340,6 @@ mod tests {
         let reason = lines(&path, &[("nam", TypeKind::STRING)], 0).unwrap_err();
         assert!(reason.contains("it has none of the columns nam (there is `name`)"), "{reason}");
         std::fs::write(&path, "no parquet").unwrap();
-        assert!(lines(&path, &columns(), 0).unwrap_err().contains("check that it is a Parquet file"));
+        assert!(lines(&path, &columns(), 0).unwrap_err().contains("check that it is a whole Parquet file"));
     }
 }

@@ -1,6 +1,6 @@
 //! What tests of formats and connectors share.
 
-use super::{Format, FormatColumn, FormatSchema, RowsBuilder};
+use super::{Encoder, Format, FormatColumn, FormatSchema, RowsBuilder};
 use crate::catalog::{ColumnSource, TableColumn, TableDef};
 use crate::connector::Rows;
 use crate::connector::options::OptionReader;
@@ -27,6 +27,8 @@ pub(crate) fn table(connector: &str, columns: &[(&str, TypeKind)], with: &[(&str
         primary_key: Vec::new(),
         partition_keys: Vec::new(),
         options: options.map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
+        state_ttl_ms: None,
+        temporary: false,
         definition: String::new(),
         host: None,
     }
@@ -83,7 +85,8 @@ pub(crate) fn encode(
     let types: Vec<SqlType> = columns.iter().map(|(_, kind)| kind.clone().nullable()).collect();
     let arrays = build_columns(&types, rows.iter().map(|(_, row)| row.as_slice()));
     let views = views_of(&arrays);
-    let mut encoder = format.encoder(&schema(columns)).map_err(|error| error.message)?;
+    let encoder = format.encoder(&schema(columns)).map_err(|error| error.message)?;
+    let Encoder::Records(mut encoder) = encoder else { return Err("it has no records".into()) };
     let mut out = Vec::new();
     for (row, (row_kind, _)) in rows.iter().enumerate() {
         encoder.encode(&views, row, *row_kind, &mut out)?;

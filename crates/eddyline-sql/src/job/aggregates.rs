@@ -2,6 +2,7 @@
 
 use super::translate::{Stream, Translator, is_processing_time};
 use crate::expr::{Program, Typed};
+use crate::operators::Settings;
 use crate::operators::aggregate::{AggregateSpec, GroupAggregate, WindowAggregate};
 use crate::operators::session::{SessionGroups, SessionSpec, Sessions};
 use crate::operators::sliced::{SlicedAggregate, SlicedSpec, WindowColumn};
@@ -79,7 +80,10 @@ impl Translator {
             unreachable!("invariant: called for aggregations alone");
         };
         let name = if window.is_some() { "WindowAggregate" } else { "GroupAggregate" };
-        let settings = if window.is_some() { self.window_settings(rel) } else { self.settings.clone() };
+        let settings = match window {
+            Some(_) => self.window_settings(rel),
+            None => Settings { ttl_ms: self.ttl_ms_of(input), ..self.settings.clone() },
+        };
         let spec_of = |keys: &[usize], updating: bool| {
             AggregateSpec::new(name.into(), keys, calls, &input.types(), updating, settings.clone())
         };

@@ -38,6 +38,7 @@ impl Translator {
             residual: (!residual.is_empty()).then(|| crate::expr::Typed::and(residual)),
             output_updating,
             output: rel.types(),
+            ttl_ms: [self.ttl_ms_of(left), self.ttl_ms_of(right)],
             settings: if window.is_some() { self.window_settings(rel) } else { self.settings.clone() },
         };
         let [left_keys, right_keys] = keys;
@@ -89,6 +90,7 @@ impl Translator {
             residual: (!residual.is_empty()).then(|| Typed::and(residual)),
             output_updating: updating[0],
             output: rel.types(),
+            ttl_ms: [0, 0],
             settings: self.settings.clone(),
         };
         let [left_keys, right_keys] = keys;

@@ -5,7 +5,6 @@ use super::values::ValuesSource;
 use crate::catalog::TableDef;
 use crate::connector::{self, TableSink};
 use crate::expr::{FilteredProgram, Program, Typed};
-use crate::operators::Settings;
 use crate::operators::exchange::by_columns;
 use crate::operators::limit::LimitOperator;
 use crate::operators::normalize::ChangelogNormalize;
@@ -19,8 +18,9 @@ use crate::operators::stages::{
     CalcStage, ExpandStage, FilterStage, KindStage, NotNullStage, PassStage, ProjectStage, UnnestStage,
 };
 use crate::operators::window::WindowStage;
+use crate::operators::{KeyedShuffle, Settings};
 use crate::parser::span::{SqlError, SqlResult};
-use crate::plan::{Op, Rel, TimeAttribute, WindowKind, changelog_mode};
+use crate::plan::{Op, Rel, TimeAttribute, WindowKind, changelog_mode, upsert_keys};
 use crate::types::SqlType;
 use eddyline_core::batch::decode_rows;
 use eddyline_runtime::graph::{JobBuilder, NodeHandle, NodeSpec, Partitioning};
@@ -114,8 +114,7 @@ impl Translator {
                     .builder
                     .add_sink(NodeSpec::named(name), move || TableSinkOperator::new(sink.clone(), updating));
                 self.builder.set_uid(node, uid);
-                // Changes of a row must not overtake one another.
-                let route = if updating && !stream.single { Route::Global } else { Route::Forward };
+                let route = self.sink_route(rel, &table, &stream);
                 self.connect(&stream, node, 0, route);
             }
             Target::Collect(collected) => {
@@ -127,6 +126,29 @@ impl Translator {
             }
         }
         Ok(())
+    }
+
+    /// How rows come to the sink: changes of rows with one key must not overtake one another, so those that may come from
+    /// several instances meet again.
+    fn sink_route(&self, rel: &Rel, table: &TableDef, stream: &Stream) -> Route {
+        let persisted: Vec<&str> = table
+            .columns
+            .iter()
+            .filter(|column| column.is_persisted())
+            .map(|column| column.name.as_str())
+            .collect();
+        let place = |name: &String| persisted.iter().position(|known| known == name);
+        let key: Vec<usize> = table.primary_key.iter().filter_map(place).collect();
+        match self.settings.keyed_shuffle {
+            KeyedShuffle::Force if !key.is_empty() => Route::Keyed(key),
+            KeyedShuffle::None => Route::Forward,
+            _ if !stream.updating || stream.single => Route::Forward,
+            _ if key.is_empty() => Route::Global,
+            _ => {
+                let within = |upsert: &Vec<usize>| upsert.iter().all(|column| key.contains(column));
+                if upsert_keys(rel).iter().any(within) { Route::Forward } else { Route::Keyed(key) }
+            }
+        }
     }
 
     fn connect(&mut self, from: &Stream, to: NodeHandle, input: usize, route: Route) {
@@ -190,6 +212,9 @@ impl Translator {
         for (stream, route) in &inputs {
             let _ = write!(key, "|{} {route:?}", stream.uid);
         }
+        for input in rel.inputs() {
+            let _ = write!(key, "|{:?}", input.hinted_ttl_ms());
+        }
         if let Some(made) = self.made.get(&key) {
             return made.clone();
         }
@@ -218,6 +243,11 @@ impl Translator {
     /// The settings of an operator by windows.
     pub(super) fn window_settings(&self, rel: &Rel) -> Settings {
         Settings { local_windows: has_local_windows(rel), ..self.settings.clone() }
+    }
+
+    /// How long state of the rows of `rel` lives, milliseconds; 0 is for ever.
+    pub(super) fn ttl_ms_of(&self, rel: &Rel) -> i64 {
+        rel.hinted_ttl_ms().unwrap_or(self.settings.ttl_ms)
     }
 
     pub(super) fn updating(&self, rel: &Rel) -> bool {
@@ -256,8 +286,9 @@ impl Translator {
                     table.primary_key.iter().filter_map(|name| table.column(name)).collect();
                 let mut stream = self.source(rel, spec);
                 if normalizes && !keys.is_empty() {
-                    let (route, types) = (Self::keyed(keys.clone()), rel.types());
-                    let make = move || ChangelogNormalize::new(keys.clone(), &types);
+                    let (route, types, settings) =
+                        (Self::keyed(keys.clone()), rel.types(), self.settings.clone());
+                    let make = move || ChangelogNormalize::new(keys.clone(), &types, settings.clone());
                     let node = NodeSpec::named("ChangelogNormalize");
                     stream = self.operator(node, rel, vec![(stream, route)], true, make);
                 }

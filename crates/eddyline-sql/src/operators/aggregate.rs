@@ -4,14 +4,16 @@ use super::accumulator::{Accumulator, Aggregator, encode_results};
 use super::batches::{Incoming, Outgoing, flush};
 use super::distinct::{Distinct, DistinctSet};
 use super::keys::{BatchKeys, KeyRows};
-use super::stored::{hashes_of, keyed_table};
+use super::stored::{hashes_of, living_table, unopened};
+use super::windows::{Due, Windows};
 use crate::operators::{Settings, failed};
 use crate::plan::AggregateCall;
 use crate::row::{ColumnView, RowBytes, encode_row, kind, views_of};
 use crate::types::SqlType;
 use eddyline_core::{Batch, Data, EventTime, Result};
 use eddyline_runtime::{Operator, OperatorContext, Progress, Stateful};
-use eddyline_state::{KeyedTable, ManagedState, NamespacedTable};
+use eddyline_state::ManagedState;
+use eddyline_state::ttl::LivingTable;
 use std::ops::Range;
 
 /// What is known of a group.
@@ -184,7 +186,7 @@ struct Scratch {
 /// Aggregation without windows.
 pub(crate) struct GroupAggregate {
     spec: AggregateSpec,
-    groups: KeyedTable<RowBytes, Group>,
+    groups: LivingTable<RowBytes, Group>,
     out: Outgoing,
     keys: BatchKeys,
     scratch: Scratch,
@@ -195,7 +197,7 @@ impl GroupAggregate {
         let out = Outgoing::new(&spec.output, !spec.settings.batch);
         GroupAggregate {
             spec,
-            groups: KeyedTable::new("groups", eddyline_core::KeyGroupRange { start: 0, end: 1 }, 1),
+            groups: unopened("groups"),
             out,
             keys: BatchKeys::default(),
             scratch: Scratch::default(),
@@ -238,7 +240,8 @@ impl GroupAggregate {
         match (was, is) {
             (false, true) => out.push(kind::INSERT, &[&scratch.key, &scratch.after]),
             (true, false) => out.push(kind::DELETE, &[&scratch.key, &scratch.before]),
-            (true, true) if scratch.before != scratch.after => {
+            // With a time to live, what follows has to hear of groups that are alive, as in Flink.
+            (true, true) if scratch.before != scratch.after || spec.settings.ttl_ms > 0 => {
                 out.push(kind::UPDATE_BEFORE, &[&scratch.key, &scratch.before])?;
                 out.push(kind::UPDATE_AFTER, &[&scratch.key, &scratch.after])
             }
@@ -249,13 +252,13 @@ impl GroupAggregate {
 
 impl Stateful for GroupAggregate {
     fn visit_states(&mut self, visit: &mut dyn FnMut(&mut dyn ManagedState) -> Result<()>) -> Result<()> {
-        visit(&mut self.groups)
+        visit(self.groups.managed())
     }
 }
 
 impl Operator for GroupAggregate {
     fn open(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
-        self.groups = keyed_table("groups", &self.spec.settings, context)?;
+        self.groups = living_table("groups", &self.spec.settings, context)?;
         Ok(())
     }
 
@@ -268,6 +271,7 @@ impl Operator for GroupAggregate {
         let views = views_of(input.rows.columns());
         let key_views = self.spec.key_views(&views);
         let alone = !self.spec.settings.nets && !self.spec.settings.batch;
+        self.groups.begin(context.processing_time_ms(), input.len());
         self.keys.begin(input.len());
         for row in 0..input.len() {
             self.keys.add(0, &key_views, row, alone);
@@ -290,7 +294,7 @@ impl Operator for GroupAggregate {
             return Ok(Progress::Done);
         }
         let mut groups: Vec<(RowBytes, Group)> =
-            self.groups.drain().filter(|(_, group)| group.rows > 0).collect();
+            self.groups.drain().into_iter().filter(|(_, group)| group.rows > 0).collect();
         groups.sort_by(|one, other| one.0.cmp(&other.0));
         if groups.is_empty() && self.spec.keys.is_empty() && context.info().instance == 0 {
             groups.push((RowBytes::new(), self.spec.create()));
@@ -312,7 +316,7 @@ pub(crate) struct WindowAggregate {
     end: usize,
     /// Whether windows end by the clock.
     processing_time: bool,
-    groups: NamespacedTable<RowBytes, Group>,
+    groups: Windows<Group>,
     out: Outgoing,
     watermark: EventTime,
     keys: BatchKeys,
@@ -322,45 +326,54 @@ pub(crate) struct WindowAggregate {
 impl WindowAggregate {
     pub(crate) fn new(spec: AggregateSpec, end: usize, processing_time: bool) -> Self {
         let out = Outgoing::new(&spec.output, false);
-        let groups = NamespacedTable::new("windows", eddyline_core::KeyGroupRange { start: 0, end: 1 }, 1);
+        let groups = Windows::unopened("windows");
         let (keys, scratch) = (BatchKeys::default(), Scratch::default());
         WindowAggregate { spec, end, processing_time, groups, out, watermark: EventTime::MIN, keys, scratch }
     }
 
     /// Gives the results of all windows that end at `until` or before.
-    fn fire(&mut self, until: EventTime, context: &mut OperatorContext<'_>) -> Result<()> {
-        while let Some(end) = self.groups.first_namespace().filter(|end| *end <= until) {
-            let taken = self.groups.take_namespace(end).filter(|(_, _, group)| group.rows > 0);
-            let mut groups: Vec<(u64, RowBytes, Group)> = taken.collect();
-            // The same order in every run, whatever became of the table.
-            groups.sort_unstable_by(|one, other| (one.0, &one.1).cmp(&(other.0, &other.1)));
-            for (_, key, group) in groups {
+    fn fire(&mut self, until: EventTime, context: &mut OperatorContext<'_>) -> Result<Progress> {
+        let progress = loop {
+            let groups = match self.groups.next(until, context)? {
+                Due::Keys(groups) => groups,
+                Due::None => break Progress::Done,
+                Due::Waiting => break Progress::Waiting,
+            };
+            for (key, group) in groups.into_iter().filter(|(_, group)| group.rows > 0) {
                 let result = self.spec.results(&group);
                 self.out.push(kind::INSERT, &[&key, &result])?;
                 flush(&mut self.out, false, 0, context)?;
             }
-        }
-        flush(&mut self.out, true, 0, context)
+        };
+        flush(&mut self.out, true, 0, context)?;
+        Ok(progress)
     }
 }
 
 impl Stateful for WindowAggregate {
     fn visit_states(&mut self, visit: &mut dyn FnMut(&mut dyn ManagedState) -> Result<()>) -> Result<()> {
-        visit(&mut self.groups)
+        visit(self.groups.managed())
     }
 }
 
 impl Operator for WindowAggregate {
     fn open(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
-        let info = context.info();
-        self.groups = NamespacedTable::new("windows", info.key_groups, info.max_parallelism);
+        self.groups = Windows::open("windows", &self.spec.settings, context)?;
         Ok(())
+    }
+
+    fn key_hashes(&mut self, _input: usize, batch: &Batch, rows: Range<usize>) -> Result<Vec<u64>> {
+        hashes_of(batch, self.spec.updating, &self.spec.keys, rows)
+    }
+
+    fn accepts_input(&self) -> bool {
+        self.groups.accepts_input()
     }
 
     fn restored(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
         self.watermark = context.watermark();
         if self.processing_time
-            && let Some(end) = self.groups.first_namespace()
+            && let Some(end) = self.groups.first()
         {
             context.wake_at(self.spec.settings.instant_of(end));
         }
@@ -407,28 +420,29 @@ impl Operator for WindowAggregate {
 
     fn on_watermark(&mut self, watermark: EventTime, context: &mut OperatorContext<'_>) -> Result<Progress> {
         self.watermark = watermark;
-        if !self.processing_time {
-            self.fire(self.spec.settings.ends_closed_by(watermark), context)?;
+        if self.processing_time {
+            return Ok(Progress::Done);
         }
-        Ok(Progress::Done)
+        self.fire(self.spec.settings.ends_closed_by(watermark), context)
     }
 
     fn on_processing_time(&mut self, now_ms: i64, context: &mut OperatorContext<'_>) -> Result<Progress> {
-        if self.processing_time {
-            self.fire(self.spec.settings.clock_of(now_ms), context)?;
-            if let Some(end) = self.groups.first_namespace() {
-                context.wake_at(self.spec.settings.instant_of(end));
-            }
+        if !self.processing_time {
+            return Ok(Progress::Done);
         }
-        Ok(Progress::Done)
+        let progress = self.fire(self.spec.settings.clock_of(now_ms), context)?;
+        if let Some(end) = self.groups.first() {
+            context.wake_at(self.spec.settings.instant_of(end));
+        }
+        Ok(progress)
     }
 
     fn on_end(&mut self, context: &mut OperatorContext<'_>) -> Result<Progress> {
         // Windows by the clock that are still open never end, as in Flink.
-        if !self.processing_time {
-            self.fire(EventTime::MAX, context)?;
+        if self.processing_time {
+            return Ok(Progress::Done);
         }
-        Ok(Progress::Done)
+        self.fire(EventTime::MAX, context)
     }
 }
 

@@ -28,7 +28,7 @@ impl StreamJoin {
         let mut key = RowBytes::new();
         let mut first = 0;
         while first < input.len() {
-            let theirs = &self.sides[1 - side];
+            let (theirs, life) = (&self.sides[1 - side], &self.lives[1 - side]);
             let mut pairs: Vec<Pair<'_>> = Vec::new();
             let mut end = first;
             while end < input.len() && pairs.len() < PAIRS {
@@ -36,7 +36,7 @@ impl StreamJoin {
                     key.clear();
                     encode_columns(&views, &keys, end, &mut key);
                     let found = theirs.get(hash_of(&key), &key);
-                    let rows = found.into_iter().flat_map(Rows::iter);
+                    let rows = found.into_iter().flat_map(|found| life.living(found));
                     pairs.extend(rows.map(|(other, copies)| (end as u32, other, copies.count)));
                 }
                 end += 1;
@@ -93,10 +93,11 @@ impl StreamJoin {
     fn keep(&mut self, side: usize, key: &RowBytes, row: &[u8], sign: i64) {
         let hash = hash_of(key);
         let rows = self.sides[side].entry_or_insert_with(hash, key, Rows::default);
-        let appends = !self.spec.updating[side];
+        let (life, appends) = (&self.lives[side], !self.spec.updating[side]);
+        life.forget(rows, row);
         // A row that is taken back and never was there leaves nothing behind.
         if sign > 0 || rows.get(row).is_some() {
-            rows.add(row, sign, appends);
+            life.add(rows, row, sign, appends);
         }
         if rows.is_empty() {
             self.sides[side].remove(hash, key);

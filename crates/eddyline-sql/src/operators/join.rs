@@ -3,6 +3,7 @@
 use super::aggregate::encode_columns;
 use super::batches::{Incoming, Outgoing, damaged, flush, hash_of};
 use super::join_rows::{Copies, Rows};
+use super::join_ttl::Life;
 use super::stored::{hashes_of, keyed_table};
 use super::{Settings, failed, wall_micros};
 use crate::expr::{Typed, evaluate_predicate};
@@ -33,6 +34,8 @@ pub(crate) struct JoinSpec {
     /// Whether rows of the result may be taken back.
     pub(crate) output_updating: bool,
     pub(crate) output: Vec<SqlType>,
+    /// How long the rows of each side live after they were last written, milliseconds; 0 is for ever.
+    pub(crate) ttl_ms: [i64; 2],
     pub(crate) settings: Settings,
 }
 
@@ -229,6 +232,7 @@ pub(super) fn has_null(views: &[ColumnView<'_>], keys: &[usize], row: usize) -> 
 pub(crate) struct StreamJoin {
     pub(super) spec: JoinSpec,
     pub(super) sides: [KeyedTable<RowBytes, Rows>; 2],
+    pub(super) lives: [Life; 2],
     pub(super) out: Outgoing,
 }
 
@@ -236,7 +240,8 @@ impl StreamJoin {
     pub(crate) fn new(spec: JoinSpec) -> Self {
         let range = eddyline_core::KeyGroupRange { start: 0, end: 1 };
         let out = Outgoing::new(&spec.output, spec.output_updating);
-        StreamJoin { spec, sides: ["left", "right"].map(|name| KeyedTable::new(name, range, 1)), out }
+        let sides = ["left", "right"].map(|name| KeyedTable::new(name, range, 1));
+        StreamJoin { spec, sides, lives: Default::default(), out }
     }
 
     /// A row of `side` comes or goes.
@@ -246,8 +251,9 @@ impl StreamJoin {
         let hash = hash_of(key);
         let other = 1 - side;
         let spec = &self.spec;
+        let life = &self.lives[other];
         let others: Vec<(&[u8], Copies)> =
-            self.sides[other].get(hash, key).into_iter().flat_map(Rows::iter).collect();
+            self.sides[other].get(hash, key).into_iter().flat_map(|rows| life.living(rows)).collect();
         let matching = spec.matching(side, &row, others, |(other, _)| other)?;
         let matching: Vec<(Vec<u8>, Copies)> =
             matching.into_iter().map(|(other, copies)| (other.to_vec(), copies)).collect();
@@ -260,7 +266,7 @@ impl StreamJoin {
             if spec.counts(other)
                 && let Some(rows) = self.sides[other].get_mut(hash, key)
             {
-                rows.set(found, Copies { matches: after, ..*copies });
+                life.set(rows, found, Copies { matches: after, ..*copies });
             }
             if is_existence {
                 // The right side decides about rows of the left.
@@ -284,11 +290,12 @@ impl StreamJoin {
             }
         }
         let rows = self.sides[side].entry_or_insert_with(hash, key, Rows::default);
+        self.lives[side].forget(rows, &row);
         let known = rows.get(&row);
         // A row that is taken back and never was there leaves nothing behind.
         if !retracts || known.is_some() {
             let count = known.map_or(0, |known| known.count) + sign;
-            rows.set(&row, Copies { count, matches });
+            self.lives[side].set(rows, &row, Copies { count, matches });
         }
         if rows.is_empty() {
             self.sides[side].remove(hash, key);
@@ -316,8 +323,16 @@ impl Stateful for StreamJoin {
 
 impl Operator for StreamJoin {
     fn open(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
-        let settings = &self.spec.settings;
-        self.sides = [keyed_table("left", settings, context)?, keyed_table("right", settings, context)?];
+        for (side, name) in ["left", "right"].into_iter().enumerate() {
+            let ttl_ms = if self.spec.settings.batch { 0 } else { self.spec.ttl_ms[side] };
+            (self.sides[side], self.lives[side]) = if ttl_ms > 0 {
+                let mut table = context.states().aging_table(name)?;
+                let life = Life::new(&mut table, ttl_ms);
+                (table, life)
+            } else {
+                (keyed_table(name, &self.spec.settings, context)?, Life::default())
+            };
+        }
         Ok(())
     }
 
@@ -327,6 +342,9 @@ impl Operator for StreamJoin {
 
     fn on_batch(&mut self, side: usize, batch: Batch, context: &mut OperatorContext<'_>) -> Result<()> {
         let input = Incoming::new(&batch, self.spec.updating[side])?;
+        for (life, table) in self.lives.iter_mut().zip(&mut self.sides) {
+            life.begin(table, context.processing_time_ms(), input.len());
+        }
         if !self.spec.settings.batch && self.spec.is_inner() {
             return self.join_inner(side, &input, context);
         }

@@ -1,6 +1,7 @@
 //! The rows that one side of a join keeps for a key.
 
 use eddyline_core::Data;
+use eddyline_state::ttl::Timed;
 use std::collections::BTreeMap;
 
 /// Different rows for which a search from the first to the last is quick enough.
@@ -22,12 +23,26 @@ pub(crate) enum Rows {
     /// One after the other, each behind its header: few different ones, or rows that are never sought.
     Packed(Vec<u8>),
     Sorted(BTreeMap<Vec<u8>, Copies>),
+    /// Rows with a time to live: see [`super::join_ttl`].
+    Timed(BTreeMap<Vec<u8>, Timed<Copies>>),
 }
 
 impl Default for Rows {
     fn default() -> Self {
         Rows::Packed(Vec::new())
     }
+}
+
+/// The touch of a row that has no time.
+pub(super) const NEVER_TOUCHED: i64 = i64::MIN;
+
+fn untouched() -> Timed<Copies> {
+    Timed { touched_ms: NEVER_TOUCHED, value: Copies::default() }
+}
+
+/// Whether a row was touched at `limit` or before.
+pub(super) fn is_expired(copies: &Timed<Copies>, limit: i64) -> bool {
+    copies.touched_ms != NEVER_TOUCHED && copies.touched_ms <= limit
 }
 
 /// The rows of a packed buffer and where their headers are.
@@ -60,17 +75,26 @@ impl Rows {
         match self {
             Rows::Packed(bytes) => bytes.is_empty(),
             Rows::Sorted(rows) => rows.is_empty(),
+            Rows::Timed(rows) => rows.is_empty(),
         }
     }
 
     /// All rows. A row that was only appended may come several times.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], Copies)> {
-        let (packed, sorted) = match self {
-            Rows::Packed(bytes) => (Some(unpack(bytes)), None),
-            Rows::Sorted(rows) => (None, Some(rows.iter())),
+        self.iter_after(i64::MIN)
+    }
+
+    /// All rows that were not touched at `limit` or before, as far as it is known when they were.
+    pub(super) fn iter_after(&self, limit: i64) -> impl Iterator<Item = (&[u8], Copies)> {
+        let (packed, sorted, timed) = match self {
+            Rows::Packed(bytes) => (Some(unpack(bytes)), None, None),
+            Rows::Sorted(rows) => (None, Some(rows.iter()), None),
+            Rows::Timed(rows) => (None, None, Some(rows.iter())),
         };
         let packed = packed.into_iter().flatten().map(|(_, row, copies)| (row, copies));
-        packed.chain(sorted.into_iter().flatten().map(|(row, copies)| (row.as_slice(), *copies)))
+        let sorted = sorted.into_iter().flatten().map(|(row, copies)| (row.as_slice(), *copies));
+        let timed = timed.into_iter().flatten().filter(move |(_, copies)| !is_expired(copies, limit));
+        packed.chain(sorted).chain(timed.map(|(row, copies)| (row.as_slice(), copies.value)))
     }
 
     /// Adds a row that nobody will look for.
@@ -78,6 +102,7 @@ impl Rows {
         match self {
             Rows::Packed(bytes) => pack(bytes, row, Copies { count: 1, matches: 0 }),
             Rows::Sorted(rows) => rows.entry(row.to_vec()).or_default().count += 1,
+            Rows::Timed(rows) => rows.entry(row.to_vec()).or_insert_with(untouched).value.count += 1,
         }
     }
 
@@ -87,6 +112,7 @@ impl Rows {
                 unpack(bytes).find(|(_, known, _)| *known == row).map(|(.., copies)| copies)
             }
             Rows::Sorted(rows) => rows.get(row).copied(),
+            Rows::Timed(rows) => rows.get(row).map(|copies| copies.value),
         }
     }
 
@@ -111,12 +137,38 @@ impl Rows {
                 None => self.sort(),
             }
         }
-        if let Rows::Sorted(rows) = self {
-            if copies.count == 0 {
-                rows.remove(row);
-            } else {
-                rows.insert(row.to_vec(), copies);
+        match self {
+            Rows::Packed(_) => {}
+            Rows::Sorted(rows) if copies.count == 0 => drop(rows.remove(row)),
+            Rows::Sorted(rows) => drop(rows.insert(row.to_vec(), copies)),
+            Rows::Timed(_) => self.set_at(row, copies, NEVER_TOUCHED),
+        }
+    }
+
+    /// As [`Rows::set`], at a time: from then on all rows have one.
+    pub(super) fn set_at(&mut self, row: &[u8], copies: Copies, touched_ms: i64) {
+        let rows = self.timed();
+        if copies.count == 0 {
+            rows.remove(row);
+        } else {
+            rows.insert(row.to_vec(), Timed { touched_ms, value: copies });
+        }
+    }
+
+    /// The rows with their times, which are not known at first.
+    pub(super) fn timed(&mut self) -> &mut BTreeMap<Vec<u8>, Timed<Copies>> {
+        if !matches!(self, Rows::Timed(_)) {
+            let mut timed = BTreeMap::new();
+            for (row, copies) in self.iter() {
+                let known = timed.entry(row.to_vec()).or_insert_with(untouched);
+                known.value.count += copies.count;
+                known.value.matches = copies.matches;
             }
+            *self = Rows::Timed(timed);
+        }
+        match self {
+            Rows::Timed(rows) => rows,
+            _ => unreachable!("invariant: the rows were just given times"),
         }
     }
 

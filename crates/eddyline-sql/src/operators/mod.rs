@@ -12,6 +12,7 @@ mod inner_join;
 pub(crate) mod interval_join;
 pub(crate) mod join;
 mod join_rows;
+mod join_ttl;
 pub(crate) mod keys;
 pub(crate) mod limit;
 mod merge;
@@ -31,6 +32,7 @@ pub(crate) mod stages;
 pub(crate) mod stored;
 pub(crate) mod temporal_join;
 pub(crate) mod window;
+mod windows;
 
 use crate::expr::EvalContext;
 use crate::expr::text_format::{instant_of_local, local_of_instant};
@@ -55,6 +57,19 @@ pub(crate) struct Settings {
     pub(crate) normalizes: bool,
     /// Whether the changes of a batch of rows are netted, so that each group changes once.
     pub(crate) nets: bool,
+    /// How long state lives after it was last written, milliseconds; 0 is for ever.
+    pub(crate) ttl_ms: i64,
+    /// When the rows of tables with a primary key are distributed by it.
+    pub(crate) keyed_shuffle: KeyedShuffle,
+}
+
+/// When the rows that are written to a table with a primary key are distributed by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeyedShuffle {
+    /// Where changes could overtake one another else.
+    Auto,
+    Force,
+    None,
 }
 
 impl Settings {

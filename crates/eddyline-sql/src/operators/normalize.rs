@@ -1,43 +1,51 @@
 //! Changes of rows with a key, made whole: what comes twice is given once, and what an update replaces is what was given.
 
+use super::Settings;
 use super::aggregate::encode_columns;
 use super::batches::{Incoming, Outgoing, flush, hash_of};
+use super::stored::{hashes_of, living_table, unopened};
 use crate::row::{RowBytes, kind, row_bytes, views_of};
 use crate::types::SqlType;
 use eddyline_core::{Batch, Result};
 use eddyline_runtime::{Operator, OperatorContext, Stateful};
-use eddyline_state::{KeyedTable, ManagedState};
+use eddyline_state::ManagedState;
+use eddyline_state::ttl::LivingTable;
+use std::ops::Range;
 
 pub(crate) struct ChangelogNormalize {
     keys: Vec<usize>,
-    rows: KeyedTable<RowBytes, RowBytes>,
+    rows: LivingTable<RowBytes, RowBytes>,
+    settings: Settings,
     out: Outgoing,
 }
 
 impl ChangelogNormalize {
     /// Rows of `types` with the key columns `keys`.
-    pub(crate) fn new(keys: Vec<usize>, types: &[SqlType]) -> Self {
-        let range = eddyline_core::KeyGroupRange { start: 0, end: 1 };
-        ChangelogNormalize { keys, rows: KeyedTable::new("rows", range, 1), out: Outgoing::new(types, true) }
+    pub(crate) fn new(keys: Vec<usize>, types: &[SqlType], settings: Settings) -> Self {
+        ChangelogNormalize { keys, rows: unopened("rows"), out: Outgoing::new(types, true), settings }
     }
 }
 
 impl Stateful for ChangelogNormalize {
     fn visit_states(&mut self, visit: &mut dyn FnMut(&mut dyn ManagedState) -> Result<()>) -> Result<()> {
-        visit(&mut self.rows)
+        visit(self.rows.managed())
     }
 }
 
 impl Operator for ChangelogNormalize {
     fn open(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
-        let info = context.info();
-        self.rows = KeyedTable::new("rows", info.key_groups, info.max_parallelism);
+        self.rows = living_table("rows", &self.settings, context)?;
         Ok(())
+    }
+
+    fn key_hashes(&mut self, _input: usize, batch: &Batch, rows: Range<usize>) -> Result<Vec<u64>> {
+        hashes_of(batch, true, &self.keys, rows)
     }
 
     fn on_batch(&mut self, _input: usize, batch: Batch, context: &mut OperatorContext<'_>) -> Result<()> {
         let input = Incoming::new(&batch, true)?;
         let views = views_of(input.rows.columns());
+        self.rows.begin(context.processing_time_ms(), input.len());
         for row in 0..input.len() {
             let meaning = input.kind(row);
             if meaning == kind::UPDATE_BEFORE {

@@ -7,7 +7,7 @@
 use super::accumulator::{Accumulator, Aggregator};
 use super::aggregate::encode_columns;
 use super::batches::{Incoming, Outgoing, damaged, flush, hash_of};
-use super::stored::{hashes_of, keyed_table};
+use super::stored::{hashes_of, living_table, unopened};
 use super::{Settings, failed};
 use crate::plan::{AggregateCall, Frame, FrameBound, OverCall, OverFunction, OverGroup};
 use crate::row::{
@@ -18,7 +18,8 @@ use crate::types::SqlType;
 use arrow_array::ArrayRef;
 use eddyline_core::{Batch, Data, Result};
 use eddyline_runtime::{Operator, OperatorContext, Progress, Stateful};
-use eddyline_state::{KeyedTable, ManagedState};
+use eddyline_state::ManagedState;
+use eddyline_state::ttl::LivingTable;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -238,15 +239,14 @@ pub(crate) struct Partition {
 /// Computes partitions as a whole.
 pub(crate) struct WholeOver {
     spec: OverSpec,
-    partitions: KeyedTable<RowBytes, Partition>,
+    partitions: LivingTable<RowBytes, Partition>,
     out: Outgoing,
 }
 
 impl WholeOver {
     pub(crate) fn new(spec: OverSpec) -> Self {
-        let range = eddyline_core::KeyGroupRange { start: 0, end: 1 };
         let out = Outgoing::new(&spec.output, !spec.settings.batch);
-        WholeOver { spec, partitions: KeyedTable::new("partitions", range, 1), out }
+        WholeOver { spec, partitions: unopened("partitions"), out }
     }
 
     /// The rows of a partition with their results, as encoded rows.
@@ -299,13 +299,13 @@ fn order_key(order: &[SortOrder], views: &[ColumnView<'_>], row: usize) -> Vec<u
 
 impl Stateful for WholeOver {
     fn visit_states(&mut self, visit: &mut dyn FnMut(&mut dyn ManagedState) -> Result<()>) -> Result<()> {
-        visit(&mut self.partitions)
+        visit(self.partitions.managed())
     }
 }
 
 impl Operator for WholeOver {
     fn open(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
-        self.partitions = keyed_table("partitions", &self.spec.settings, context)?;
+        self.partitions = living_table("partitions", &self.spec.settings, context)?;
         Ok(())
     }
 
@@ -318,6 +318,7 @@ impl Operator for WholeOver {
         let views = views_of(input.rows.columns());
         let mut touched: BTreeMap<RowBytes, Vec<Vec<u8>>> = BTreeMap::new();
         let batch_mode = self.spec.settings.batch;
+        self.partitions.begin(context.processing_time_ms(), input.len());
         for row in 0..input.len() {
             let mut key = RowBytes::new();
             encode_columns(&views, &self.spec.group.partition, row, &mut key);
@@ -355,7 +356,7 @@ impl Operator for WholeOver {
         if !self.spec.settings.batch {
             return Ok(Progress::Done);
         }
-        let mut partitions: Vec<(RowBytes, Partition)> = self.partitions.drain().collect();
+        let mut partitions: Vec<(RowBytes, Partition)> = self.partitions.drain();
         partitions.sort_by(|one, other| one.0.cmp(&other.0));
         for (_, partition) in partitions {
             for row in self.results(&partition)? {

@@ -1,18 +1,19 @@
 //! OVER that follows event time: each row is given once, when the watermark has passed it.
 //!
-//! No more rows are kept than frames reach back.
+//! No more rows are kept than frames reach back. A partition with rows that wait for the watermark does not expire.
 
 use super::accumulator::{Accumulator, Aggregator};
 use super::aggregate::encode_columns;
 use super::batches::{Incoming, Outgoing, damaged, flush, hash_of};
 use super::failed;
 use super::over::OverSpec;
-use super::stored::{Firing, Next, hashes_of, keyed_table};
+use super::stored::{Firing, Next, hashes_of, living_table, unopened};
 use crate::plan::{FrameBound, OverFunction};
 use crate::row::{ColumnView, RowBytes, Value, columns_of_rows, encode_values, kind, row_bytes, views_of};
 use eddyline_core::{Batch, Data, EventTime, Result};
 use eddyline_runtime::{Operator, OperatorContext, Progress, Stateful};
-use eddyline_state::{KeyedTable, ManagedState, TimerTable};
+use eddyline_state::ttl::LivingTable;
+use eddyline_state::{ManagedState, TimerTable};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -38,7 +39,7 @@ pub(crate) struct TimeOver {
     time: usize,
     per_milli: i64,
     by_arrival: bool,
-    partitions: KeyedTable<RowBytes, Past>,
+    partitions: LivingTable<RowBytes, Past>,
     timers: TimerTable<RowBytes>,
     firing: Firing,
     out: Outgoing,
@@ -48,7 +49,7 @@ impl TimeOver {
     pub(crate) fn new(spec: OverSpec, time: usize, per_milli: i64, by_arrival: bool) -> Self {
         let range = eddyline_core::KeyGroupRange { start: 0, end: 1 };
         let out = Outgoing::new(&spec.output, false);
-        let partitions = KeyedTable::new("partitions", range, 1);
+        let partitions = unopened("partitions");
         TimeOver {
             spec,
             time,
@@ -184,14 +185,14 @@ fn trim(spec: &OverSpec, past: &mut Past, time: i64, is_running: bool) {
 
 impl Stateful for TimeOver {
     fn visit_states(&mut self, visit: &mut dyn FnMut(&mut dyn ManagedState) -> Result<()>) -> Result<()> {
-        visit(&mut self.partitions)?;
+        visit(self.partitions.managed())?;
         visit(&mut self.timers)
     }
 }
 
 impl Operator for TimeOver {
     fn open(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
-        self.partitions = keyed_table("partitions", &self.spec.settings, context)?;
+        self.partitions = living_table("partitions", &self.spec.settings, context)?;
         let info = context.info();
         self.timers = TimerTable::new("times", info.key_groups, info.max_parallelism);
         Ok(())
@@ -209,6 +210,7 @@ impl Operator for TimeOver {
         let input = Incoming::new(&batch, self.spec.updating)?;
         let views = views_of(input.rows.columns());
         let mut late = 0;
+        self.partitions.begin(context.processing_time_ms(), input.len());
         for row in 0..input.len() {
             let Some(time) = views[self.time].int(row).map(|time| time.div_euclid(self.per_milli)) else {
                 continue;
@@ -237,6 +239,7 @@ impl Operator for TimeOver {
             }
             let past = self.partitions.entry_or_insert_with(hash, &key, Past::default);
             past.waiting.entry(time).or_default().push(bytes);
+            self.partitions.hold(hash, &key);
             self.timers.register(time, hash, &key, 0);
         }
         if late > 0 {
@@ -246,17 +249,22 @@ impl Operator for TimeOver {
     }
 
     fn on_watermark(&mut self, watermark: EventTime, context: &mut OperatorContext<'_>) -> Result<Progress> {
+        self.partitions.begin(context.processing_time_ms(), 0);
         let progress = loop {
             let timer =
-                match self.firing.next(&mut self.timers, watermark, [&mut self.partitions], context)? {
+                match self.firing.next(&mut self.timers, watermark, [self.partitions.managed()], context)? {
                     Next::Timer(timer) => timer,
                     Next::None => break Progress::Done,
                     Next::Waiting => break Progress::Waiting,
                 };
-            let Some(past) = self.partitions.get_mut(hash_of(&timer.key), &timer.key) else { continue };
+            let hash = hash_of(&timer.key);
+            let Some(past) = self.partitions.get_mut(hash, &timer.key) else { continue };
             if let Some(rows) = past.waiting.remove(&timer.time) {
                 Self::give(&self.spec, past, timer.time, rows, &mut self.out)?;
                 flush(&mut self.out, false, 0, context)?;
+            }
+            if !past.waiting.is_empty() {
+                self.partitions.hold(hash, &timer.key);
             }
         };
         flush(&mut self.out, true, 0, context)?;

@@ -5,7 +5,8 @@ use super::aggregate::encode_columns;
 use super::batches::{Incoming, Outgoing, flush, hash_of};
 use super::keys::{BatchKeys, KeyRows};
 use super::rank_rows::Sorted;
-use super::stored::{hashes_of, keyed_table};
+use super::stored::{hashes_of, living_table, unopened};
+use super::windows::{Due, Windows};
 use crate::plan::RankFunction;
 use crate::row::{
     ColumnView, RowBytes, SortOrder, Value, encode_row, encode_sort_key, encode_values, kind, row_bytes,
@@ -14,7 +15,8 @@ use crate::row::{
 use crate::types::SqlType;
 use eddyline_core::{Batch, EventTime, Result};
 use eddyline_runtime::{Operator, OperatorContext, Progress, Stateful};
-use eddyline_state::{KeyedTable, ManagedState, NamespacedTable};
+use eddyline_state::ManagedState;
+use eddyline_state::ttl::LivingTable;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -152,7 +154,7 @@ impl RankSpec {
 /// Ranks over all rows that ever came.
 pub(crate) struct StreamRank {
     spec: RankSpec,
-    partitions: KeyedTable<RowBytes, Sorted>,
+    partitions: LivingTable<RowBytes, Sorted>,
     out: Outgoing,
     keys: BatchKeys,
     // Buffers that are used again for each row.
@@ -164,8 +166,7 @@ pub(crate) struct StreamRank {
 impl StreamRank {
     pub(crate) fn new(spec: RankSpec) -> Self {
         let out = Outgoing::new(&spec.output, !spec.settings.batch);
-        let range = eddyline_core::KeyGroupRange { start: 0, end: 1 };
-        let partitions = KeyedTable::new("partitions", range, 1);
+        let partitions = unopened("partitions");
         let [key, sort_key, row_bytes] = [const { RowBytes::new() }; 3];
         StreamRank { spec, partitions, out, keys: BatchKeys::default(), key, sort_key, row_bytes }
     }
@@ -175,7 +176,7 @@ impl StreamRank {
         let StreamRank { spec, partitions, out, keys, key: bytes, sort_key, row_bytes } = self;
         bytes.clear();
         bytes.extend_from_slice(keys.bytes(key));
-        let sorted = partitions.entry_or_insert_with(key.hash, bytes, Sorted::default);
+        let sorted = partitions.peek_or_insert_with(key.hash, bytes, Sorted::default);
         let gives = !spec.settings.batch;
         let before = if gives { spec.top(sorted) } else { Vec::new() };
         let mut changed = false;
@@ -201,6 +202,8 @@ impl StreamRank {
         }
         if sorted.is_empty() {
             partitions.remove(key.hash, bytes);
+        } else if changed {
+            partitions.touch(key.hash, bytes);
         }
         Ok(())
     }
@@ -208,13 +211,13 @@ impl StreamRank {
 
 impl Stateful for StreamRank {
     fn visit_states(&mut self, visit: &mut dyn FnMut(&mut dyn ManagedState) -> Result<()>) -> Result<()> {
-        visit(&mut self.partitions)
+        visit(self.partitions.managed())
     }
 }
 
 impl Operator for StreamRank {
     fn open(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
-        self.partitions = keyed_table("partitions", &self.spec.settings, context)?;
+        self.partitions = living_table("partitions", &self.spec.settings, context)?;
         Ok(())
     }
 
@@ -228,6 +231,7 @@ impl Operator for StreamRank {
         let key_views: Vec<&ColumnView<'_>> = self.spec.partition.iter().map(|key| &views[*key]).collect();
         let alone = !self.spec.settings.nets && !self.spec.settings.batch;
         let mut late = 0;
+        self.partitions.begin(context.processing_time_ms(), input.len());
         self.keys.begin(input.len());
         for row in 0..input.len() {
             if let Some((column, per_milli)) = self.spec.first_by_time
@@ -254,7 +258,7 @@ impl Operator for StreamRank {
         if !self.spec.settings.batch {
             return Ok(Progress::Done);
         }
-        let mut partitions: Vec<(RowBytes, Sorted)> = self.partitions.drain().collect();
+        let mut partitions: Vec<(RowBytes, Sorted)> = self.partitions.drain();
         partitions.sort_by(|one, other| one.0.cmp(&other.0));
         for (_, sorted) in partitions {
             for entry in self.spec.top(&sorted) {
@@ -271,44 +275,53 @@ impl Operator for StreamRank {
 pub(crate) struct WindowRank {
     spec: RankSpec,
     end: usize,
-    partitions: NamespacedTable<RowBytes, Sorted>,
+    partitions: Windows<Sorted>,
     out: Outgoing,
 }
 
 impl WindowRank {
     pub(crate) fn new(spec: RankSpec, end: usize) -> Self {
         let out = Outgoing::new(&spec.output, false);
-        let range = eddyline_core::KeyGroupRange { start: 0, end: 1 };
-        WindowRank { spec, end, partitions: NamespacedTable::new("partitions", range, 1), out }
+        WindowRank { spec, end, partitions: Windows::unopened("partitions"), out }
     }
 
-    fn fire(&mut self, until: EventTime, context: &mut OperatorContext<'_>) -> Result<()> {
-        while let Some(end) = self.partitions.first_namespace().filter(|end| *end <= until) {
-            let mut partitions: Vec<(RowBytes, Sorted)> =
-                self.partitions.take_namespace(end).map(|(_, key, sorted)| (key, sorted)).collect();
-            partitions.sort_by(|one, other| one.0.cmp(&other.0));
+    fn fire(&mut self, until: EventTime, context: &mut OperatorContext<'_>) -> Result<Progress> {
+        let progress = loop {
+            let partitions = match self.partitions.next(until, context)? {
+                Due::Keys(partitions) => partitions,
+                Due::None => break Progress::Done,
+                Due::Waiting => break Progress::Waiting,
+            };
             for (_, sorted) in partitions {
                 for entry in self.spec.top(&sorted) {
                     self.spec.give(&mut self.out, kind::INSERT, &entry)?;
                 }
                 flush(&mut self.out, false, 0, context)?;
             }
-        }
-        flush(&mut self.out, true, 0, context)
+        };
+        flush(&mut self.out, true, 0, context)?;
+        Ok(progress)
     }
 }
 
 impl Stateful for WindowRank {
     fn visit_states(&mut self, visit: &mut dyn FnMut(&mut dyn ManagedState) -> Result<()>) -> Result<()> {
-        visit(&mut self.partitions)
+        visit(self.partitions.managed())
     }
 }
 
 impl Operator for WindowRank {
     fn open(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
-        let info = context.info();
-        self.partitions = NamespacedTable::new("partitions", info.key_groups, info.max_parallelism);
+        self.partitions = Windows::open("partitions", &self.spec.settings, context)?;
         Ok(())
+    }
+
+    fn key_hashes(&mut self, _input: usize, batch: &Batch, rows: Range<usize>) -> Result<Vec<u64>> {
+        hashes_of(batch, self.spec.updating, &self.spec.partition, rows)
+    }
+
+    fn accepts_input(&self) -> bool {
+        self.partitions.accepts_input()
     }
 
     fn on_batch(&mut self, _input: usize, batch: Batch, context: &mut OperatorContext<'_>) -> Result<()> {
@@ -344,12 +357,10 @@ impl Operator for WindowRank {
     }
 
     fn on_watermark(&mut self, watermark: EventTime, context: &mut OperatorContext<'_>) -> Result<Progress> {
-        self.fire(self.spec.settings.ends_closed_by(watermark), context)?;
-        Ok(Progress::Done)
+        self.fire(self.spec.settings.ends_closed_by(watermark), context)
     }
 
     fn on_end(&mut self, context: &mut OperatorContext<'_>) -> Result<Progress> {
-        self.fire(EventTime::MAX, context)?;
-        Ok(Progress::Done)
+        self.fire(EventTime::MAX, context)
     }
 }

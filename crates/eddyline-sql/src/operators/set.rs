@@ -2,13 +2,14 @@
 
 use super::Settings;
 use super::batches::{Incoming, Outgoing, flush, hash_of};
-use super::stored::{hashes_of_rows, keyed_table};
+use super::stored::{hashes_of_rows, living_table, unopened};
 use crate::plan::SetOperation;
 use crate::row::{RowBytes, kind, row_bytes, views_of};
 use crate::types::SqlType;
 use eddyline_core::{Batch, Data, Result};
 use eddyline_runtime::{Operator, OperatorContext, Progress, Stateful};
-use eddyline_state::{KeyedTable, ManagedState};
+use eddyline_state::ManagedState;
+use eddyline_state::ttl::LivingTable;
 use std::ops::Range;
 
 /// How often a row is on either side.
@@ -23,7 +24,7 @@ pub(crate) struct SetOperator {
     all: bool,
     updating: [bool; 2],
     settings: Settings,
-    counts: KeyedTable<RowBytes, Counts>,
+    counts: LivingTable<RowBytes, Counts>,
     out: Outgoing,
 }
 
@@ -35,9 +36,8 @@ impl SetOperator {
         output: &[SqlType],
         settings: Settings,
     ) -> Self {
-        let range = eddyline_core::KeyGroupRange { start: 0, end: 1 };
         let out = Outgoing::new(output, !settings.batch);
-        SetOperator { op, all, updating, settings, counts: KeyedTable::new("rows", range, 1), out }
+        SetOperator { op, all, updating, settings, counts: unopened("rows"), out }
     }
 
     /// How often the row is in the result.
@@ -54,13 +54,13 @@ impl SetOperator {
 
 impl Stateful for SetOperator {
     fn visit_states(&mut self, visit: &mut dyn FnMut(&mut dyn ManagedState) -> Result<()>) -> Result<()> {
-        visit(&mut self.counts)
+        visit(self.counts.managed())
     }
 }
 
 impl Operator for SetOperator {
     fn open(&mut self, context: &mut OperatorContext<'_>) -> Result<()> {
-        self.counts = keyed_table("rows", &self.settings, context)?;
+        self.counts = living_table("rows", &self.settings, context)?;
         Ok(())
     }
 
@@ -71,6 +71,7 @@ impl Operator for SetOperator {
     fn on_batch(&mut self, side: usize, batch: Batch, context: &mut OperatorContext<'_>) -> Result<()> {
         let input = Incoming::new(&batch, self.updating[side])?;
         let views = views_of(input.rows.columns());
+        self.counts.begin(context.processing_time_ms(), input.len());
         for row in 0..input.len() {
             let key = row_bytes(&views, row);
             let hash = hash_of(&key);
@@ -101,7 +102,7 @@ impl Operator for SetOperator {
 
     fn on_end(&mut self, context: &mut OperatorContext<'_>) -> Result<Progress> {
         if self.settings.batch {
-            let mut all: Vec<(RowBytes, Counts)> = self.counts.drain().collect();
+            let mut all: Vec<(RowBytes, Counts)> = self.counts.drain();
             all.sort_by(|one, other| one.0.cmp(&other.0));
             for (key, counts) in all {
                 for _ in 0..self.copies(counts) {

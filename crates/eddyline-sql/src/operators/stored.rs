@@ -5,6 +5,7 @@ use super::batches::{Incoming, hash_of};
 use crate::row::{RowBytes, encode_row, views, views_of};
 use eddyline_core::{Batch, Data, Result};
 use eddyline_runtime::{Due, DueTimers, OperatorContext};
+use eddyline_state::ttl::LivingTable;
 use eddyline_state::{KeyedTable, ManagedState, Timer, TimerTable};
 use std::ops::Range;
 
@@ -20,6 +21,23 @@ pub(crate) fn keyed_table<V: Data>(
         return Ok(KeyedTable::new(name, info.key_groups, info.max_parallelism));
     }
     context.states().keyed_table(name)
+}
+
+/// As [`keyed_table`], with values that live as long as the settings say.
+pub(crate) fn living_table<V: Data>(
+    name: &str,
+    settings: &Settings,
+    context: &OperatorContext<'_>,
+) -> Result<LivingTable<RowBytes, V>> {
+    if settings.batch || settings.ttl_ms == 0 {
+        return keyed_table(name, settings, context).map(LivingTable::forever);
+    }
+    Ok(LivingTable::aging(context.states().aging_table(name)?, settings.ttl_ms))
+}
+
+/// What an operator has before it is opened.
+pub(crate) fn unopened<V: Data>(name: &str) -> LivingTable<RowBytes, V> {
+    LivingTable::forever(KeyedTable::new(name, eddyline_core::KeyGroupRange { start: 0, end: 1 }, 1))
 }
 
 /// The hashes of the keys that rows of a batch have in `columns`. NULL is a key like any other.

@@ -342,6 +342,7 @@ pub(crate) struct TableBody {
 #[derive(Debug, Clone)]
 pub(crate) struct CreateTable {
     pub(crate) name: ObjectName,
+    pub(crate) temporary: bool,
     pub(crate) if_not_exists: bool,
     pub(crate) body: TableBody,
     pub(crate) partitioned_by: Vec<Ident>,
@@ -390,19 +391,70 @@ pub(crate) enum Statement {
     Insert(Insert),
     InsertSet(Vec<Insert>),
     CreateTable(Box<CreateTable>),
-    CreateView { name: ObjectName, if_not_exists: bool, columns: Vec<Ident>, query: Query, text: String },
-    CreateDatabase { name: ObjectName, if_not_exists: bool },
-    CreateCatalog { name: Ident, if_not_exists: bool, options: Vec<(String, String)> },
-    CreateFunction { name: ObjectName, span: Span },
-    Drop { kind: ObjectKind, name: ObjectName, if_exists: bool, cascade: bool },
-    AlterTable { name: ObjectName, if_exists: bool, change: AlterTable },
-    AlterView { name: ObjectName, rename: Option<Ident>, query: Option<(Query, String)> },
-    Describe { name: ObjectName },
-    Show { kind: ShowKind, from: Option<ObjectName>, like: Option<(String, bool)> },
-    ShowColumns { name: ObjectName, like: Option<(String, bool)> },
-    ShowCreate { kind: ObjectKind, name: ObjectName },
-    Use { kind: ObjectKind, name: ObjectName },
+    CreateView {
+        name: ObjectName,
+        temporary: bool,
+        if_not_exists: bool,
+        columns: Vec<Ident>,
+        query: Query,
+        text: String,
+    },
+    CreateDatabase {
+        name: ObjectName,
+        if_not_exists: bool,
+    },
+    CreateCatalog {
+        name: Ident,
+        if_not_exists: bool,
+        options: Vec<(String, String)>,
+    },
+    CreateFunction {
+        name: ObjectName,
+        span: Span,
+    },
+    Drop {
+        kind: ObjectKind,
+        name: ObjectName,
+        if_exists: bool,
+        cascade: bool,
+    },
+    AlterTable {
+        name: ObjectName,
+        if_exists: bool,
+        change: AlterTable,
+    },
+    AlterView {
+        name: ObjectName,
+        rename: Option<Ident>,
+        query: Option<(Query, String)>,
+    },
+    Describe {
+        name: ObjectName,
+    },
+    DescribeCatalog {
+        name: Ident,
+    },
+    Show {
+        kind: ShowKind,
+        from: Option<ObjectName>,
+        like: Option<(String, bool)>,
+    },
+    ShowColumns {
+        name: ObjectName,
+        like: Option<(String, bool)>,
+    },
+    ShowCreate {
+        kind: ObjectKind,
+        name: ObjectName,
+    },
+    Use {
+        kind: ObjectKind,
+        name: ObjectName,
+    },
     Set(Option<(String, String)>),
     Reset(Option<String>),
-    Explain { details: Vec<String>, statement: Box<Statement> },
+    Explain {
+        details: Vec<String>,
+        statement: Box<Statement>,
+    },
 }

@@ -14,11 +14,10 @@ impl Parser<'_> {
         if self.are_words(&["OR", "REPLACE"]) {
             return Err(SqlError::at(self.span(), "CREATE OR REPLACE is not supported").hint("drop it first"));
         }
-        // All definitions last as long as the session.
-        self.take_word("TEMPORARY");
+        let temporary = self.take_word("TEMPORARY");
         self.take_word("SYSTEM");
         if self.take_word("TABLE") {
-            return self.create_table();
+            return self.create_table(temporary);
         }
         if self.take_word("VIEW") {
             let if_not_exists = self.take_words(&["IF", "NOT", "EXISTS"]);
@@ -39,7 +38,7 @@ impl Parser<'_> {
             }
             self.expect_word("AS")?;
             let (query, text) = self.query_and_text()?;
-            return Ok(Statement::CreateView { name, if_not_exists, columns, query, text });
+            return Ok(Statement::CreateView { name, temporary, if_not_exists, columns, query, text });
         }
         if self.take_word("DATABASE") {
             let if_not_exists = self.take_words(&["IF", "NOT", "EXISTS"]);
@@ -80,7 +79,7 @@ impl Parser<'_> {
         Ok((query, text))
     }
 
-    fn create_table(&mut self) -> SqlResult<Statement> {
+    fn create_table(&mut self, temporary: bool) -> SqlResult<Statement> {
         let if_not_exists = self.take_words(&["IF", "NOT", "EXISTS"]);
         let name = self.object_name("a table")?;
         let body = if self.is_symbol("(") { self.table_body()? } else { TableBody::default() };
@@ -98,7 +97,8 @@ impl Parser<'_> {
         let options = if self.take_word("WITH") { self.options()? } else { Vec::new() };
         let like = if self.take_word("LIKE") { Some(self.like_clause()?) } else { None };
         let source = if self.take_word("AS") { Some(self.query()?) } else { None };
-        let table = CreateTable { name, if_not_exists, body, partitioned_by, options, like, source };
+        let table =
+            CreateTable { name, temporary, if_not_exists, body, partitioned_by, options, like, source };
         Ok(Statement::CreateTable(Box::new(table)))
     }
 

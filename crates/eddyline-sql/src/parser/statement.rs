@@ -34,6 +34,11 @@ impl Parser<'_> {
             "ALTER" => self.alter(),
             "DESCRIBE" | "DESC" => {
                 self.advance();
+                if self.is_word("CATALOG") && !self.is_symbol_at(1, ".") {
+                    self.advance();
+                    self.take_word("EXTENDED");
+                    return Ok(Statement::DescribeCatalog { name: self.ident("a catalog")? });
+                }
                 self.take_word("EXTENDED");
                 Ok(Statement::Describe { name: self.object_name("a table")? })
             }

@@ -1,6 +1,7 @@
 //! Plans as text.
 
-use super::{AggregateCall, Op, OverFunction, Rel, WindowKind, changelog_mode};
+use super::changelog::ChangelogMode;
+use super::{AggregateCall, Op, OverFunction, Rel, WindowKind, changelog_mode, upsert_keys};
 use crate::catalog::TableDef;
 use crate::expr::{Node, Typed, text_format};
 use crate::row::SortOrder;
@@ -21,12 +22,39 @@ fn write_rel(
     out: &mut String,
 ) {
     let indent = if depth == 0 { String::new() } else { format!("{}+- ", "   ".repeat(depth - 1)) };
-    let mode = modes.map(|is_changelog| changelog_mode(rel, batch, is_changelog).symbols());
-    let mode = mode.map(|mode| format!(", changelogMode={mode}")).unwrap_or_default();
+    let mode = modes.map(|is_changelog| changelog_mode(rel, batch, is_changelog));
+    let mode = mode.map(|mode| changes(rel, mode)).unwrap_or_default();
     let _ = writeln!(out, "{indent}{}{mode}", describe(rel, batch));
     for input in rel.inputs() {
         write_rel(input, batch, modes, depth + 1, out);
     }
+}
+
+/// What happens to the rows of `rel`, and by which columns their changes are told apart.
+fn changes(rel: &Rel, mode: ChangelogMode) -> String {
+    let mut text = format!(", changelogMode={}", mode.symbols());
+    if mode.is_updating() {
+        let keys: Vec<String> = upsert_keys(rel).iter().map(|key| format!("[{}]", names(rel, key))).collect();
+        let _ = write!(text, ", upsertKeys=[{}]", keys.join(", "));
+    }
+    text
+}
+
+/// As [`explain`], with a line for the table `table` that the rows go to.
+pub(crate) fn explain_sink(
+    rel: &Rel,
+    table: &TableDef,
+    batch: bool,
+    modes: Option<&dyn Fn(&TableDef) -> bool>,
+) -> String {
+    let mut text = format!("Sink(table=[{}]", table.path.join("."));
+    if !table.primary_key.is_empty() {
+        let _ = write!(text, ", primaryKey=[{}]", table.primary_key.join(", "));
+    }
+    let all: Vec<usize> = (0..rel.columns.len()).collect();
+    let _ = writeln!(text, ", fields=[{}])", names(rel, &all));
+    write_rel(rel, batch, modes, 1, &mut text);
+    text
 }
 
 fn names(rel: &Rel, columns: &[usize]) -> String {
@@ -41,7 +69,7 @@ fn orders(rel: &Rel, order: &[SortOrder]) -> String {
     order.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
-fn describe(rel: &Rel, batch: bool) -> String {
+pub(super) fn describe(rel: &Rel, batch: bool) -> String {
     match &*rel.op {
         Op::Scan { table, watermark, .. } => {
             let watermark =

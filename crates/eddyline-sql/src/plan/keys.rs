@@ -10,8 +10,8 @@ pub(super) fn key_columns(rel: Rel) -> Rel {
         let taken = std::mem::replace(input, Rel::new(Op::Values { rows: Vec::new() }, Vec::new()));
         *input = key_columns(taken);
     }
-    let Rel { op, columns } = rel;
-    match *op {
+    let Rel { op, columns, state_ttl_ms } = rel;
+    let keyed = match *op {
         Op::Join { left, right, kind, condition: Some(condition) } => {
             let (width, right_width) = (left.columns.len(), right.columns.len());
             let (left, right, condition) = with_key_columns(left, right, condition);
@@ -19,7 +19,7 @@ pub(super) fn key_columns(rel: Rel) -> Rel {
             let all = left.columns.len();
             let joined = left.join(right, kind, Some(condition));
             if is_same {
-                return Rel { op: joined.op, columns };
+                return Rel { op: joined.op, columns, state_ttl_ms };
             }
             let right_kept = if kind.has_right() { right_width } else { 0 };
             let kept = (0..width).chain(all..all + right_kept);
@@ -27,7 +27,8 @@ pub(super) fn key_columns(rel: Rel) -> Rel {
             Rel::new(Op::Project { input: joined, exprs }, columns)
         }
         op => Rel::new(op, columns),
-    }
+    };
+    keyed.with_ttl(state_ttl_ms)
 }
 
 /// Both sides with columns behind their own for the sides of equalities that are no columns yet, and the condition over

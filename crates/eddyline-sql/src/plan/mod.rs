@@ -2,18 +2,23 @@
 
 pub(crate) mod aggregate;
 mod changelog;
+mod empty;
 mod explain;
+mod growth;
 mod interval;
 mod keys;
 mod prune;
 mod rewrite;
+mod upsert;
 
 pub(crate) use aggregate::{AggregateCall, AggregateFunction};
 pub(crate) use changelog::changelog_mode;
-pub(crate) use explain::explain;
+pub(crate) use explain::{explain, explain_sink};
+pub(crate) use growth::growing_state;
 pub(crate) use interval::interval_bounds;
 pub(crate) use keys::with_key_columns;
 pub(crate) use rewrite::optimize;
+pub(crate) use upsert::upsert_keys;
 
 use crate::catalog::TableDef;
 use crate::expr::Typed;
@@ -149,6 +154,8 @@ pub(crate) enum SetOperation {
 pub(crate) struct Rel {
     pub(crate) op: Box<Op>,
     pub(crate) columns: Vec<Column>,
+    /// How long state that is kept of its rows lives, milliseconds, if a hint says so.
+    pub(crate) state_ttl_ms: Option<i64>,
 }
 
 #[derive(Debug, Clone)]
@@ -252,7 +259,7 @@ pub(crate) enum Op {
 
 impl Rel {
     pub(crate) fn new(op: Op, columns: Vec<Column>) -> Self {
-        Rel { op: Box::new(op), columns }
+        Rel { op: Box::new(op), columns, state_ttl_ms: None }
     }
 
     pub(crate) fn types(&self) -> Vec<SqlType> {
@@ -315,6 +322,23 @@ impl Rel {
     pub(crate) fn join(self, right: Rel, kind: JoinKind, condition: Option<Typed>) -> Rel {
         let columns = join_columns(&self.columns, &right.columns, kind);
         Rel::new(Op::Join { left: self, right, kind, condition }, columns)
+    }
+
+    /// As [`Rel::state_ttl_ms`], if it is said of this relation or of the table of which these are the rows.
+    pub(crate) fn hinted_ttl_ms(&self) -> Option<i64> {
+        self.state_ttl_ms.or_else(|| match &*self.op {
+            Op::Scan { table, .. } => table.state_ttl_ms,
+            Op::Project { input, .. } | Op::Filter { input, .. } | Op::Window { input, .. } => {
+                input.hinted_ttl_ms()
+            }
+            _ => None,
+        })
+    }
+
+    /// The same, with what a hint said of `ttl_ms`, if there is none yet.
+    pub(crate) fn with_ttl(mut self, ttl_ms: Option<i64>) -> Rel {
+        self.state_ttl_ms = self.state_ttl_ms.or(ttl_ms);
+        self
     }
 
     /// Whether rows are assigned to sessions somewhere.

@@ -85,8 +85,13 @@ fn at_least_one(needed: &Columns, width: usize) -> Columns {
 }
 
 fn narrow(rel: Rel, needed: &Columns) -> Narrowed {
-    let Rel { op, columns } = rel;
-    match *op {
+    let Rel { op, columns, state_ttl_ms } = rel;
+    let Narrowed { rel, kept } = narrow_op(*op, columns, needed);
+    Narrowed { rel: rel.with_ttl(state_ttl_ms), kept }
+}
+
+fn narrow_op(op: Op, columns: Vec<Column>, needed: &Columns) -> Narrowed {
+    match op {
         Op::Values { rows } => Narrowed::whole(Rel::new(Op::Values { rows }, columns)).exact(needed),
         Op::Scan { table, computed, watermark, .. } => {
             let mut wanted = needed.clone();

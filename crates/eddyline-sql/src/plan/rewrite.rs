@@ -9,11 +9,11 @@ use crate::row::Value;
 
 /// The plan, rewritten until nothing moves any more.
 pub(crate) fn optimize(rel: Rel) -> Rel {
-    super::prune::prune(super::keys::key_columns(push_filters(ranks(rel))))
+    super::prune::prune(super::keys::key_columns(push_filters(super::empty::fold_empty(ranks(rel)))))
 }
 
 /// Rebuilds `rel` with `change` applied to its inputs.
-fn map_inputs(mut rel: Rel, change: &dyn Fn(Rel) -> Rel) -> Rel {
+pub(super) fn map_inputs(mut rel: Rel, change: &dyn Fn(Rel) -> Rel) -> Rel {
     for input in rel.inputs_mut() {
         let taken = std::mem::replace(input, Rel::new(Op::Values { rows: Vec::new() }, Vec::new()));
         *input = change(taken);
@@ -24,6 +24,7 @@ fn map_inputs(mut rel: Rel, change: &dyn Fn(Rel) -> Rel) -> Rel {
 /// Turns `ROW_NUMBER() … <= n` into ranks.
 fn ranks(rel: Rel) -> Rel {
     let rel = map_inputs(rel, &ranks);
+    let ttl_ms = rel.state_ttl_ms;
     let Op::Filter { input, predicate } = &*rel.op else { return rel };
     // The filter, expressed over the OVER below projections.
     let mut over = input;
@@ -43,7 +44,7 @@ fn ranks(rel: Rel) -> Rel {
         let Op::Project { exprs, .. } = &*project.op else { continue };
         result = Rel::new(Op::Project { input: result, exprs: exprs.clone() }, project.columns.clone());
     }
-    result
+    result.with_ttl(ttl_ms)
 }
 
 /// The rank that `condition` over an OVER with one row number means, and what else the condition says.
@@ -113,15 +114,16 @@ fn bound(conjunct: &Typed, column: usize) -> Option<(i64, i64)> {
 
 /// Moves filters down.
 fn push_filters(rel: Rel) -> Rel {
-    let Rel { op, columns } = rel;
-    match *op {
+    let Rel { op, columns, state_ttl_ms } = rel;
+    let pushed = match *op {
         Op::Filter { input, predicate } => push(input, predicate.conjuncts()),
         Op::Join { left, right, kind, condition } => {
             let conjuncts = condition.into_iter().flat_map(Typed::conjuncts).collect();
             join(left, right, kind, conjuncts, Vec::new())
         }
         op => map_inputs(Rel::new(op, columns), &push_filters),
-    }
+    };
+    pushed.with_ttl(state_ttl_ms)
 }
 
 /// `input` filtered by `conjuncts`, which go as far down as they can.
@@ -130,8 +132,8 @@ fn push(input: Rel, mut conjuncts: Vec<Typed>) -> Rel {
     if conjuncts.is_empty() {
         return push_filters(input);
     }
-    let Rel { op, columns } = input;
-    match *op {
+    let Rel { op, columns, state_ttl_ms } = input;
+    let pushed = match *op {
         Op::Filter { input, predicate } => {
             let mut all = predicate.conjuncts();
             all.extend(conjuncts);
@@ -179,7 +181,8 @@ fn push(input: Rel, mut conjuncts: Vec<Typed>) -> Rel {
                 .filter(Typed::and(stay))
         }
         op => map_inputs(Rel::new(op, columns), &push_filters).filter(Typed::and(conjuncts)),
-    }
+    };
+    pushed.with_ttl(state_ttl_ms)
 }
 
 /// A join with the condition `own` under a filter `above`.

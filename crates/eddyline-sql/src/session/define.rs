@@ -1,6 +1,7 @@
 //! Statements that define, change and remove.
 
 use super::Session;
+use super::catalogs::statement_of;
 use super::result::ScriptOutput;
 use crate::bind::Binder;
 use crate::catalog::{ColumnSource, Database, Object, TableColumn, TableDef, View};
@@ -13,6 +14,7 @@ use crate::parser::span::{Span, SqlError, SqlResult};
 use crate::types::TypeKind;
 use eddyline_core::{Error, Result};
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::sync::Arc;
 
 fn span_of(name: &ObjectName) -> Span {
@@ -73,6 +75,8 @@ impl Session {
             primary_key: Vec::new(),
             partition_keys: Vec::new(),
             options: BTreeMap::new(),
+            state_ttl_ms: None,
+            temporary: true,
             definition: format!("`{name}` is a table of the program"),
             host: Some(HostRef(table)),
         };
@@ -89,6 +93,7 @@ impl Session {
         output: &mut ScriptOutput<'_>,
     ) -> Result<()> {
         let created = self.define_table(create, text).map_err(|error| error.into_error(script))?;
+        self.save_catalogs()?;
         let (true, Some(query)) = (created, &create.source) else { return Ok(()) };
         let insert = Insert {
             table: create.name.clone(),
@@ -102,7 +107,7 @@ impl Session {
     }
 
     /// Defines a table; answers whether it was not there before.
-    fn define_table(&mut self, create: &CreateTable, text: &str) -> SqlResult<bool> {
+    pub(super) fn define_table(&mut self, create: &CreateTable, text: &str) -> SqlResult<bool> {
         let path = self.catalogs.path(&create.name)?;
         let span = span_of(&create.name);
         if self.catalogs.object(&path).is_some() {
@@ -119,6 +124,8 @@ impl Session {
             primary_key: Vec::new(),
             partition_keys: create.partitioned_by.iter().map(|column| column.name.clone()).collect(),
             options: create.options.iter().cloned().collect(),
+            state_ttl_ms: None,
+            temporary: create.temporary,
             definition: text.to_owned(),
             host: None,
         };
@@ -142,6 +149,15 @@ impl Session {
         }
         add_body(&mut table, &create.body)?;
         self.complete(&mut table, span)?;
+        if self.is_kept(&path[0]) && !create.temporary && (create.like.is_some() || create.source.is_some()) {
+            table.definition = statement_of(&table).ok_or_else(|| {
+                SqlError::at(
+                    span,
+                    "a table that is kept cannot take computed columns or a watermark over from another",
+                )
+                .hint("write its columns out, or make it TEMPORARY")
+            })?;
+        }
         let database = self.catalogs.database_mut(&path, &create.name)?;
         database.objects.insert(path[2].clone(), Object::Table(Arc::new(table)));
         Ok(true)
@@ -209,9 +225,9 @@ impl Session {
     }
 
     /// All other definitions.
-    pub(super) fn define(&mut self, statement: &Statement, _text: &str) -> SqlResult<()> {
+    pub(super) fn define(&mut self, statement: &Statement, text: &str) -> SqlResult<()> {
         match statement {
-            Statement::CreateView { name, if_not_exists, columns, query, text } => {
+            Statement::CreateView { name, temporary, if_not_exists, columns, query, text } => {
                 let path = self.catalogs.path(name)?;
                 if self.catalogs.object(&path).is_some() {
                     if *if_not_exists {
@@ -230,6 +246,7 @@ impl Session {
                     columns: columns.iter().map(|column| column.name.clone()).collect(),
                     text: text.clone(),
                     home: self.catalogs.current.clone(),
+                    temporary: *temporary,
                 };
                 self.catalogs
                     .database_mut(&path, name)?
@@ -269,7 +286,9 @@ impl Session {
             Statement::Drop { kind, name, if_exists, cascade, .. } => {
                 self.drop_object(*kind, name, *if_exists, *cascade)
             }
-            Statement::AlterTable { name, if_exists, change } => self.alter_table(name, *if_exists, change),
+            Statement::AlterTable { name, if_exists, change } => {
+                self.alter_table(name, *if_exists, change, text)
+            }
             Statement::Use { kind, name } => self.use_object(*kind, name),
             _ => Err(SqlError::new("this statement is not supported here")),
         }
@@ -291,35 +310,6 @@ impl Session {
             return Err(SqlError::at(span_of(name), format!("the database `{database}` exists already")));
         }
         databases.insert(database, Database::default());
-        Ok(())
-    }
-
-    fn create_catalog(
-        &mut self,
-        name: &Ident,
-        if_not_exists: bool,
-        options: &[(String, String)],
-    ) -> SqlResult<()> {
-        let kind = options.iter().find(|(key, _)| key == "type").map(|(_, value)| value.as_str());
-        if kind != Some("generic_in_memory") {
-            return Err(SqlError::at(
-                name.span,
-                format!("a catalog of type `{}` is not supported", kind.unwrap_or("")),
-            )
-            .hint("use 'type' = 'generic_in_memory'"));
-        }
-        if self.catalogs.catalogs.contains_key(&name.name) {
-            if if_not_exists {
-                return Ok(());
-            }
-            return Err(SqlError::at(name.span, format!("the catalog `{}` exists already", name.name)));
-        }
-        let default = options
-            .iter()
-            .find(|(key, _)| key == "default-database")
-            .map_or("default", |(_, value)| value.as_str());
-        let databases = BTreeMap::from([(default.to_owned(), Database::default())]);
-        self.catalogs.catalogs.insert(name.name.clone(), databases);
         Ok(())
     }
 
@@ -371,10 +361,12 @@ impl Session {
                     }
                 }
             }
-            ObjectKind::Catalog => match self.catalogs.catalogs.remove(&name[0].name) {
-                Some(_) => Ok(()),
-                None => missing("catalog"),
-            },
+            ObjectKind::Catalog if self.catalogs.current.0 == name[0].name => {
+                Err(SqlError::at(span_of(name), format!("the catalog `{}` is in use", name[0].name))
+                    .hint("USE another one first"))
+            }
+            ObjectKind::Catalog if self.forget_catalog(&name[0].name) => Ok(()),
+            ObjectKind::Catalog => missing("catalog"),
             ObjectKind::Function => missing("function"),
         }
     }
@@ -385,7 +377,9 @@ impl Session {
             let Some(databases) = self.catalogs.catalogs.get(&name[0].name) else {
                 return Err(SqlError::at(span, format!("there is no catalog `{}`", name[0].name)));
             };
-            let first = databases.keys().next().cloned().unwrap_or_default();
+            let default =
+                self.catalogs.defaults.get(&name[0].name).filter(|name| databases.contains_key(*name));
+            let first = default.or_else(|| databases.keys().next()).cloned().unwrap_or_default();
             self.catalogs.current = (name[0].name.clone(), first);
             return Ok(());
         }
@@ -401,7 +395,13 @@ impl Session {
         Ok(())
     }
 
-    fn alter_table(&mut self, name: &ObjectName, if_exists: bool, change: &AlterTable) -> SqlResult<()> {
+    fn alter_table(
+        &mut self,
+        name: &ObjectName,
+        if_exists: bool,
+        change: &AlterTable,
+        text: &str,
+    ) -> SqlResult<()> {
         let path = self.catalogs.path(name)?;
         let mut table = match self.catalogs.object(&path) {
             Some(Object::Table(table)) => TableDef::clone(table),
@@ -450,6 +450,7 @@ impl Session {
             }
         }
         self.complete(&mut table, span_of(name))?;
+        let _ = write!(table.definition, ";\n{text}");
         let database = self.catalogs.database_mut(&path, name)?;
         database.objects.remove(&path[2]);
         database.objects.insert(table.path[2].clone(), Object::Table(Arc::new(table)));

@@ -1,5 +1,6 @@
 //! What lasts from one statement to the next: definitions, options, and how results are shown.
 
+mod catalogs;
 mod define;
 mod live;
 mod materialize;
@@ -18,7 +19,7 @@ pub use vocabulary::{KnownTable, Vocabulary};
 
 use crate::catalog::Catalogs;
 use crate::expr::EvalContext;
-use crate::operators::{Settings, wall_micros};
+use crate::operators::{KeyedShuffle, Settings, wall_micros};
 use crate::parser::ast::Statement;
 use crate::parser::span::SqlResult;
 use crate::parser::{Parsed, parse_script};
@@ -163,10 +164,14 @@ impl Session {
             }
             Statement::CreateTable(table) => self.create_table(table, text, script, output),
             Statement::Describe { .. }
+            | Statement::DescribeCatalog { .. }
             | Statement::Show { .. }
             | Statement::ShowColumns { .. }
             | Statement::ShowCreate { .. } => self.show(&parsed.statement, script, output),
-            statement => self.define(statement, text).map_err(at_statement),
+            statement => {
+                self.define(statement, text).map_err(at_statement)?;
+                self.save_catalogs()
+            }
         }
     }
 
@@ -178,6 +183,12 @@ impl Session {
             drops_nulls: self.options.is("table.exec.sink.not-null-enforcer", "DROP"),
             local_windows: false,
             normalizes: self.options.is("table.exec.source.cdc-events-duplicate", "true"),
+            keyed_shuffle: match () {
+                () if self.options.is("table.exec.sink.keyed-shuffle", "FORCE") => KeyedShuffle::Force,
+                () if self.options.is("table.exec.sink.keyed-shuffle", "NONE") => KeyedShuffle::None,
+                () => KeyedShuffle::Auto,
+            },
+            ttl_ms: self.options.state_ttl_ms()?,
             nets: !self.options.is("table.exec.mini-batch.enabled", "false"),
         })
     }

@@ -1,5 +1,6 @@
 //! Options of a session: those of SQL, and those of the engine that runs its jobs.
 
+use crate::connector::options::duration_millis;
 use crate::parser::span::{SqlError, SqlResult};
 use eddyline::Options;
 use eddyline_core::{Error, Result};
@@ -21,6 +22,17 @@ pub(super) struct SqlOptions {
     pub(super) batch: bool,
     set: BTreeMap<String, String>,
 }
+
+/// Options with few values.
+const CHOICES: [(&str, &[&str]); 3] = [
+    ("table.exec.sink.not-null-enforcer", &["ERROR", "DROP"]),
+    ("table.exec.sink.keyed-shuffle", &["AUTO", "FORCE", "NONE"]),
+    // Every sink takes whole changes, so none is materialised: in Flink, too, FORCE is for upsert sinks alone.
+    ("table.exec.sink.upsert-materialize", &["AUTO", "FORCE", "NONE"]),
+];
+
+/// How long state lives after it was last written.
+const STATE_TTL: &str = "table.exec.state.ttl";
 
 /// Options whose names begin so are kept for whom they may concern.
 const OWN_PREFIXES: [&str; 4] = ["table.", "sql-client.", "pipeline.", "sql-gateway."];
@@ -80,6 +92,17 @@ impl SqlOptions {
                 zone(value).map_err(|error| error.into_error(""))?;
             }
             "table.exec.resource.default-parallelism" => self.engine.set("parallelism.default", value)?,
+            STATE_TTL => {
+                state_ttl_ms(value).map_err(|error| error.into_error(""))?;
+            }
+            _ if CHOICES.iter().any(|(known, _)| *known == key) => {
+                let choices =
+                    CHOICES.iter().find(|(known, _)| *known == key).map_or(&[][..], |(_, choices)| choices);
+                if !choices.iter().any(|choice| choice.eq_ignore_ascii_case(value)) {
+                    return Err(Error::config(format!("option `{key}` cannot be `{value}`"))
+                        .with_hint(format!("give one of {}", choices.join(", "))));
+                }
+            }
             _ if OWN_PREFIXES.iter().any(|prefix| key.starts_with(prefix))
                 && key != "pipeline.max-parallelism" => {}
             _ => self.engine.set(key, value)?,
@@ -134,12 +157,25 @@ impl SqlOptions {
         self.set.get("pipeline.name").map(String::as_str)
     }
 
+    /// How long state lives after it was last written, milliseconds; 0 is for ever.
+    pub(super) fn state_ttl_ms(&self) -> SqlResult<i64> {
+        self.set.get(STATE_TTL).map_or(Ok(0), |value| state_ttl_ms(value))
+    }
+
     pub(super) fn zone(&self) -> SqlResult<TimeZone> {
         match self.set.get("table.local-time-zone") {
             Some(name) => zone(name),
             None => Ok(TimeZone::system()),
         }
     }
+}
+
+fn state_ttl_ms(value: &str) -> SqlResult<i64> {
+    let millis = duration_millis(value).and_then(|millis| i64::try_from(millis).ok());
+    millis.ok_or_else(|| {
+        SqlError::new(format!("`{STATE_TTL}` = `{value}` is no length of time"))
+            .hint("give a number and a unit, such as '12 h', or 0 for state that stays")
+    })
 }
 
 fn zone(name: &str) -> SqlResult<TimeZone> {

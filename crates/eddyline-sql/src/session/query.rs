@@ -11,7 +11,7 @@ use crate::job::{Target, Translator};
 use crate::operators::sink::Collected;
 use crate::parser::ast::{Expr, Insert, Query, Statement};
 use crate::parser::span::{SqlError, SqlResult};
-use crate::plan::{Rel, changelog_mode, explain, optimize};
+use crate::plan::{Rel, changelog_mode, explain, explain_sink, growing_state, optimize};
 use crate::row::Value;
 use eddyline_core::{Clock, Error, ErrorKind, Result, SystemClock};
 use eddyline_runtime::BatchMode;
@@ -47,6 +47,7 @@ impl Session {
 
     pub(super) fn query(&self, query: &Query, script: &str, output: &mut ScriptOutput<'_>) -> Result<()> {
         let rel = self.plan(query).map_err(|error| error.into_error(script))?;
+        self.warn(&rel).map_err(|error| error.into_error(script))?;
         let names = unique_names(&rel);
         let collected = Arc::new(Collected::default());
         let name = self.options.job_name().unwrap_or("query").to_owned();
@@ -68,6 +69,22 @@ impl Session {
         })?;
         output.ended(&ran, Some(&rows))?;
         output.finish(&rows)
+    }
+
+    /// What the user should know of the plan of a job that runs as long as its tables give rows.
+    fn warnings(&self, rel: &Rel) -> SqlResult<Vec<String>> {
+        if self.options.batch {
+            return Ok(Vec::new());
+        }
+        let is_bounded =
+            |table: &TableDef| connector::source_of(table).is_ok_and(|source| source.is_bounded());
+        Ok(growing_state(rel, self.options.state_ttl_ms()?, &is_bounded))
+    }
+
+    /// Tells what the user should know of a plan.
+    fn warn(&self, rel: &Rel) -> SqlResult<()> {
+        self.warnings(rel)?.iter().for_each(|warning| tracing::warn!("{warning}"));
+        Ok(())
     }
 
     /// Runs a job to its end; `look` is called from time to time and at the end, and may cancel it.
@@ -151,6 +168,7 @@ impl Session {
             let sink =
                 connector::sink_of(&table).map_err(|error| describe(error.or_at(insert.table[0].span)))?;
             self.check_changes(&rel, &table, sink.mode(), insert).map_err(describe)?;
+            self.warn(&rel).map_err(describe)?;
             if insert.overwrite {
                 sink.overwrite()?;
             }
@@ -281,12 +299,12 @@ impl Session {
         let describe = |error: SqlError| error.into_error(script);
         let settings = self.settings().map_err(describe)?;
         let mut translator = Translator::new("explain", self.options.engine.max_parallelism, settings);
-        let mut rels: Vec<Rel> = Vec::new();
+        let mut rels: Vec<(Rel, Option<Arc<TableDef>>)> = Vec::new();
         match statement {
             Statement::Query(query) => {
                 let rel = self.plan(query).map_err(describe)?;
                 translator.add(&rel, Target::Collect(Arc::default())).map_err(describe)?;
-                rels.push(rel);
+                rels.push((rel, None));
             }
             Statement::Insert(insert) => {
                 self.explain_insert(insert, &mut translator, &mut rels).map_err(describe)?
@@ -301,10 +319,19 @@ impl Session {
         let is_changelog =
             |table: &TableDef| connector::source_of(table).is_ok_and(|source| source.is_changelog());
         let modes = details.iter().any(|detail| detail == "CHANGELOG_MODE");
+        let modes: Option<&dyn Fn(&TableDef) -> bool> = if modes { Some(&is_changelog) } else { None };
+        let batch = self.options.batch;
         output.text("== Optimized Logical Plan ==")?;
-        for rel in &rels {
-            let text = explain(rel, self.options.batch, if modes { Some(&is_changelog) } else { None });
-            output.text(&text)?;
+        for (rel, table) in &rels {
+            output.text(&match table {
+                Some(table) => explain_sink(rel, table, batch, modes),
+                None => explain(rel, batch, modes),
+            })?;
+        }
+        let warnings = rels.iter().map(|(rel, _)| self.warnings(rel)).collect::<SqlResult<Vec<_>>>();
+        let warnings: Vec<String> = warnings.map_err(describe)?.into_iter().flatten().collect();
+        if !warnings.is_empty() {
+            output.text(&format!("\n== Warnings ==\n{}", warnings.join("\n")))?;
         }
         let job = translator.builder.build()?;
         output.text("\n== Physical Execution Plan ==")?;
@@ -320,13 +347,13 @@ impl Session {
         &self,
         insert: &Insert,
         translator: &mut Translator,
-        rels: &mut Vec<Rel>,
+        rels: &mut Vec<(Rel, Option<Arc<TableDef>>)>,
     ) -> SqlResult<()> {
         let (rel, table) = self.plan_insert(insert)?;
         let sink = connector::sink_of(&table)?;
         self.check_changes(&rel, &table, sink.mode(), insert)?;
-        translator.add(&rel, Target::Table(table, sink))?;
-        rels.push(rel);
+        translator.add(&rel, Target::Table(table.clone(), sink))?;
+        rels.push((rel, Some(table)));
         Ok(())
     }
 }

@@ -22,6 +22,9 @@ impl Session {
         let named = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         match statement {
             Statement::Describe { name } => self.columns(name, None),
+            Statement::DescribeCatalog { name } => {
+                Ok((named(&["info name", "info value"]), self.described_catalog(name)?))
+            }
             Statement::ShowColumns { name, like } => self.columns(name, like.as_ref()),
             Statement::ShowCreate { kind, name } => {
                 let text = match (kind, self.catalogs.resolve(name)?) {

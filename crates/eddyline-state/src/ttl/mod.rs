@@ -16,6 +16,7 @@
 
 mod config;
 mod list;
+mod living;
 mod map;
 mod table;
 mod timed;
@@ -29,6 +30,7 @@ mod tests;
 
 pub use config::{StateTtlConfig, StateVisibility, TtlTimeDomain, TtlUpdateType};
 pub(crate) use list::TtlList;
+pub use living::{LivingTable, Sweeper};
 pub(crate) use map::TtlMap;
 pub(crate) use table::AgingBackend;
 pub use table::{CleanUp, TtlTable};

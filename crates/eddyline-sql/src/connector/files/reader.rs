@@ -5,6 +5,7 @@ use super::record_file::{Place, ReadRecord, RecordFile};
 use super::{FileMetadata, FileTable, Stored, partition, utc};
 use crate::connector::{Position, ReadOutcome, Rows, TableReader};
 use crate::expr::cast_value;
+use crate::format::avro::AvroFile;
 use crate::format::parquet::ParquetFile;
 use crate::format::{Format, FormatSchema, RecordDecoder, RowsBuilder};
 use crate::row::{ColumnBuilder, Value};
@@ -22,7 +23,7 @@ const LISTED: &str = "";
 /// How far a file was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Progress {
-    /// Of a Parquet file, the offset is the number of rows.
+    /// Of a Parquet file, the offset is the number of rows; of an Avro file that of the block, whose rows are the line.
     place: Place,
     is_done: bool,
 }
@@ -33,6 +34,13 @@ impl Progress {
         bytes.extend_from_slice(&self.place.line.to_le_bytes());
         bytes.push(u8::from(self.is_done));
         bytes
+    }
+
+    /// The rows that were read; if there are none, all were.
+    fn rows(&mut self, read: Option<(Vec<ArrayRef>, usize)>) -> Rows {
+        self.is_done = read.is_none();
+        let (columns, count) = read.unwrap_or_default();
+        Rows { columns, count, kinds: None }
     }
 
     fn decode(bytes: &[u8]) -> Result<Self> {
@@ -50,6 +58,7 @@ impl Progress {
 enum Content {
     Records(RecordFile),
     Parquet(Box<ParquetFile>),
+    Avro(Box<AvroFile>),
 }
 
 /// The file that is being read.
@@ -99,10 +108,7 @@ impl FileReader {
         });
         let targets = targets.collect();
         let schema = FormatSchema { columns: table.columns.clone(), wanted: columns };
-        let decoder = match table.format {
-            Format::Parquet => None,
-            _ => Some(table.format.decoder(&schema)),
-        };
+        let decoder = table.format.has_records().then(|| table.format.decoder(&schema));
         FileReader {
             decoder,
             table,
@@ -166,8 +172,14 @@ impl FileReader {
             let path = Path::new(&file.path);
             let opened =
                 File::open(path).map_err(|error| failed("open a file of the table", path, &error))?;
-            let parquet = ParquetFile::open(opened, &self.schema, place.offset);
-            Content::Parquet(Box::new(parquet.map_err(|reason| wrong_parquet(&file, &reason))?))
+            let content = if matches!(self.table.format, Format::Avro(_)) {
+                let avro = AvroFile::open(opened, &self.schema, place.offset, place.line);
+                avro.map(|avro| Content::Avro(Box::new(avro)))
+            } else {
+                let parquet = ParquetFile::open(opened, &self.schema, place.offset);
+                parquet.map(|parquet| Content::Parquet(Box::new(parquet)))
+            };
+            content.map_err(|reason| self.wrong_file(&file, &reason))?
         };
         Ok(Current { file, content, partition })
     }
@@ -191,16 +203,29 @@ impl FileReader {
                 Ok(rows.finish())
             }
             Content::Parquet(parquet) => {
+                let next =
+                    parquet.next(rows_max).map_err(|reason| self.wrong_file(&current.file, &reason))?;
                 let progress = self.known.entry(current.file.name.clone()).or_default();
-                let next = parquet.next(rows_max).map_err(|reason| wrong_parquet(&current.file, &reason))?;
-                let Some((columns, count)) = next else {
-                    progress.is_done = true;
-                    return Ok(Rows { columns: Vec::new(), count: 0, kinds: None });
-                };
-                progress.place.offset += count as u64;
-                Ok(Rows { columns, count, kinds: None })
+                progress.place.offset += next.as_ref().map_or(0, |(_, count)| *count as u64);
+                Ok(progress.rows(next))
+            }
+            Content::Avro(avro) => {
+                let next = avro.next(rows_max).map_err(|reason| self.wrong_file(&current.file, &reason))?;
+                let progress = self.known.entry(current.file.name.clone()).or_default();
+                let (offset, line) = avro.place();
+                progress.place = Place { offset, line };
+                Ok(progress.rows(next))
             }
         }
+    }
+
+    fn wrong_file(&self, file: &FoundFile, reason: &str) -> Error {
+        let format = if matches!(self.table.format, Format::Avro(_)) { "Avro" } else { "Parquet" };
+        Error::input(format!("a {format} file cannot be read"))
+            .with_detail(format!("{}: {reason}", file.path))
+            .with_hint(format!(
+                "check that it is a whole {format} file and that the table has its columns and types"
+            ))
     }
 
     /// Puts the asked-for columns in order, those that are the same for the whole file among them.
@@ -216,12 +241,6 @@ impl FileReader {
         });
         Rows { columns: columns.collect(), count, kinds }
     }
-}
-
-fn wrong_parquet(file: &FoundFile, reason: &str) -> Error {
-    Error::input("a Parquet file cannot be read")
-        .with_detail(format!("{}: {reason}", file.path))
-        .with_hint("check that it is a Parquet file and that the table has its columns and types")
 }
 
 fn metadata_of(metadata: FileMetadata, file: &FoundFile, kind: &TypeKind) -> Value {

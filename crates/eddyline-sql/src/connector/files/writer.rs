@@ -2,14 +2,18 @@
 //!
 //! A file is `.part-<attempt>-<instance>-<number>….inprogress` until it is committed, then the same without the dot
 //! and the ending. Two sinks may write into one directory: a name is taken by creating the hidden file.
+//!
+//! Rows are written record by record, or, if the format has no records, all rows of a batch that belong into a file at
+//! once.
 
 use super::sink::Replaced;
 use super::{FileTable, Stored, partition};
 use crate::connector::TableWriter;
-use crate::format::{Format, FormatSchema, RecordEncoder};
+use crate::format::{Encoder, FileEncoder, FormatSchema, RecordEncoder};
 use crate::parser::span::SqlError;
 use crate::row::{ColumnView, Value, kind, views_of};
-use arrow_array::{ArrayRef, RecordBatch};
+use arrow_array::{ArrayRef, RecordBatch, UInt32Array};
+use arrow_select::take::take;
 use eddyline_core::{DecodeError, Error, Reader, Result};
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -22,13 +26,20 @@ const BUFFER_BYTES: usize = 256 << 10;
 /// Files that are open at a time, one a partition; the one that was written to longest ago is ended for another.
 const OPEN_FILES_MAX: usize = 100;
 
+/// Bytes of rows in memory, of all files whose format writes blocks: then the largest block ends.
+const HELD_BYTES_MAX: usize = 256 << 20;
+
+/// What a file is written by.
+enum Content {
+    Records { file: File, buffer: Vec<u8>, bytes: u64 },
+    Whole(Box<dyn FileEncoder>),
+}
+
 /// A file that is being written.
 struct OpenFile {
     /// Its visible path below the table's.
     name: String,
-    file: File,
-    buffer: Vec<u8>,
-    bytes: u64,
+    content: Content,
     /// When it was last written to, in batches.
     touched: u64,
 }
@@ -44,7 +55,9 @@ struct Ended {
 pub(super) struct DirectoryWriter {
     table: Arc<FileTable>,
     replaced: Replaced,
-    encoder: Box<dyn RecordEncoder>,
+    /// None if the format writes whole files.
+    encoder: Option<Box<dyn RecordEncoder>>,
+    schema: FormatSchema,
     /// Of the persisted columns, those of the records and those of the partition keys.
     record_columns: Vec<usize>,
     key_columns: Vec<usize>,
@@ -63,8 +76,12 @@ impl DirectoryWriter {
         instance: u32,
         attempt: u64,
     ) -> Result<Self> {
-        let encoder = table.format.encoder(&FormatSchema::all(table.columns.clone()));
-        let encoder = encoder.map_err(|error: SqlError| Error::config(error.message))?;
+        let schema = FormatSchema::all(table.columns.clone());
+        let encoder = table.format.encoder(&schema);
+        let encoder = match encoder.map_err(|error: SqlError| Error::config(error.message))? {
+            Encoder::Records(encoder) => Some(encoder),
+            Encoder::Files => None,
+        };
         // Metadata columns are virtual: they are not among those that are persisted.
         let persisted: Vec<&Stored> =
             table.stored.iter().filter(|stored| !matches!(stored, Stored::Metadata(..))).collect();
@@ -77,6 +94,7 @@ impl DirectoryWriter {
             .collect();
         Ok(DirectoryWriter {
             encoder,
+            schema,
             record_columns,
             key_columns,
             table,
@@ -90,14 +108,6 @@ impl DirectoryWriter {
         })
     }
 
-    fn ending(&self) -> &'static str {
-        match self.table.format {
-            Format::Csv(_) => ".csv",
-            Format::Json(_) | Format::Changelog(_) => ".json",
-            _ => "",
-        }
-    }
-
     /// Creates a file in `directory`, whose name nobody else has.
     fn create(&mut self, directory: &str) -> Result<OpenFile> {
         let prefix = if directory.is_empty() { String::new() } else { format!("{directory}/") };
@@ -107,7 +117,12 @@ impl DirectoryWriter {
         loop {
             let number = self.next_number;
             self.next_number += 1;
-            let name = format!("{prefix}part-{}-{}-{number}{}", self.attempt, self.instance, self.ending());
+            let name = format!(
+                "{prefix}part-{}-{}-{number}{}",
+                self.attempt,
+                self.instance,
+                self.table.format.ending()
+            );
             let hidden = self.table.root.join(hidden(&name));
             match OpenOptions::new().write(true).create_new(true).open(&hidden) {
                 // Looked for only now: who had the hidden name before may just have made the file visible.
@@ -115,15 +130,23 @@ impl DirectoryWriter {
                     let removed = fs::remove_file(&hidden);
                     removed.map_err(|error| cannot("clear away a file of", &self.table, &hidden, &error))?;
                 }
-                Ok(file) => return Ok(OpenFile { name, file, buffer: Vec::new(), bytes: 0, touched: 0 }),
+                Ok(file) => return Ok(OpenFile { name, content: self.content(file)?, touched: 0 }),
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(cannot("create a file of", &self.table, &hidden, &error)),
             }
         }
     }
 
-    /// The open file of a directory.
-    fn file_of(&mut self, directory: &str) -> Result<()> {
+    fn content(&self, file: File) -> Result<Content> {
+        if self.encoder.is_some() {
+            return Ok(Content::Records { file, buffer: Vec::new(), bytes: 0 });
+        }
+        let encoder = self.table.format.file_encoder(file, &self.schema);
+        encoder.map(Content::Whole).map_err(|reason| failed(&self.table, reason))
+    }
+
+    /// Makes sure that a directory has an open file.
+    fn open_file(&mut self, directory: &str) -> Result<()> {
         if self.open.contains_key(directory) {
             return Ok(());
         }
@@ -139,14 +162,31 @@ impl DirectoryWriter {
         Ok(())
     }
 
+    fn file_of(&mut self, directory: &str) -> Result<&mut OpenFile> {
+        self.open_file(directory)?;
+        let open = self.open.get_mut(directory).expect("invariant: the file was just opened");
+        open.touched = self.batches;
+        Ok(open)
+    }
+
     /// Ends the open file of a directory and makes it durable.
     fn end(&mut self, directory: &str) -> Result<()> {
-        let Some(mut open) = self.open.remove(directory) else { return Ok(()) };
-        let written = flush(&mut open).and_then(|()| open.file.sync_all());
-        written.map_err(|error| {
-            cannot("write", &self.table, &self.table.root.join(hidden(&open.name)), &error)
-        })?;
-        self.ended.push(Ended { name: open.name, bytes: open.bytes });
+        let Some(open) = self.open.remove(directory) else { return Ok(()) };
+        let path = self.table.root.join(hidden(&open.name));
+        let failed_io = |error: io::Error| cannot("write", &self.table, &path, &error);
+        let (file, bytes) = match open.content {
+            Content::Records { mut file, buffer, bytes } => {
+                file.write_all(&buffer).map_err(failed_io)?;
+                (file, bytes)
+            }
+            Content::Whole(encoder) => {
+                let file = encoder.finish().map_err(|reason| failed(&self.table, reason))?;
+                let bytes = file.metadata().map_err(failed_io)?.len();
+                (file, bytes)
+            }
+        };
+        file.sync_all().map_err(failed_io)?;
+        self.ended.push(Ended { name: open.name, bytes });
         Ok(())
     }
 
@@ -158,20 +198,81 @@ impl DirectoryWriter {
         row_kind: i8,
     ) -> Result<()> {
         self.file_of(directory)?;
-        let open = self.open.get_mut(directory).expect("invariant: the file was just opened");
-        open.touched = self.batches;
-        let before = open.buffer.len();
-        self.encoder.encode(views, row, row_kind, &mut open.buffer).map_err(|reason| {
-            Error::output(format!("a row cannot be written to table `{}`", self.table.name))
-                .with_detail(reason)
-        })?;
-        open.bytes += (open.buffer.len() - before) as u64;
-        if open.buffer.len() >= BUFFER_BYTES {
-            let path = self.table.root.join(hidden(&open.name));
-            flush(open).map_err(|error| cannot("write", &self.table, &path, &error))?;
+        let DirectoryWriter { open, encoder, table, .. } = self;
+        let (Some(OpenFile { name, content: Content::Records { file, buffer, bytes }, .. }), Some(encoder)) =
+            (open.get_mut(directory), encoder)
+        else {
+            unreachable!("invariant: the file was just opened, for records");
+        };
+        let before = buffer.len();
+        encoder.encode(views, row, row_kind, buffer).map_err(|reason| failed(table, reason))?;
+        *bytes += (buffer.len() - before) as u64;
+        if buffer.len() >= BUFFER_BYTES {
+            let path = table.root.join(hidden(name));
+            file.write_all(buffer).map_err(|error| cannot("write", table, &path, &error))?;
+            buffer.clear();
         }
-        if open.bytes >= self.table.roll_bytes {
+        if *bytes >= table.roll_bytes {
             self.end(directory)?;
+        }
+        Ok(())
+    }
+
+    /// Writes rows that belong into one directory.
+    fn write_rows(&mut self, directory: &str, columns: &[ArrayRef], rows: usize) -> Result<()> {
+        let roll_bytes = self.table.roll_bytes;
+        let Content::Whole(encoder) = &mut self.file_of(directory)?.content else {
+            unreachable!("invariant: the format writes whole files");
+        };
+        let written = encoder.write(columns, rows);
+        let is_full = encoder.bytes() >= roll_bytes;
+        written.map_err(|reason| failed(&self.table, reason))?;
+        if is_full {
+            self.end(directory)?;
+        }
+        self.limit_memory()
+    }
+
+    /// Ends the largest blocks while all of them are too large.
+    fn limit_memory(&mut self) -> Result<()> {
+        let held = |open: &OpenFile| match &open.content {
+            Content::Whole(encoder) => encoder.held_bytes(),
+            Content::Records { .. } => 0,
+        };
+        while self.open.values().map(held).sum::<usize>() > HELD_BYTES_MAX {
+            let largest = self.open.values_mut().max_by_key(|open| held(open));
+            if let Some(OpenFile { content: Content::Whole(encoder), .. }) = largest {
+                encoder.end_block().map_err(|reason| failed(&self.table, reason))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a batch, all rows of a directory at once.
+    fn write_columns(&mut self, columns: &[ArrayRef], keys: &[ColumnView<'_>], rows: usize) -> Result<()> {
+        if keys.is_empty() {
+            return self.write_rows("", columns, rows);
+        }
+        let mut directories: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+        let (mut last, mut place) = (None::<Vec<Value>>, String::new());
+        for row in 0..rows {
+            let values: Vec<Value> = keys.iter().map(|key| key.value(row)).collect();
+            if last.as_ref() != Some(&values) {
+                place = partition::directory_of(&self.table, &values);
+                last = Some(values);
+            }
+            match directories.get_mut(&place) {
+                Some(rows) => rows.push(row as u32),
+                None => drop(directories.insert(place.clone(), vec![row as u32])),
+            }
+        }
+        for (directory, rows) in directories {
+            let count = rows.len();
+            let rows = UInt32Array::from(rows);
+            let taken = columns.iter().map(|column| take(column, &rows, None));
+            let taken = taken.collect::<std::result::Result<Vec<_>, _>>();
+            let taken = taken.map_err(|error| failed(&self.table, error.to_string()))?;
+            self.write_rows(&directory, &taken, count)?;
         }
         Ok(())
     }
@@ -192,10 +293,8 @@ impl DirectoryWriter {
     }
 }
 
-fn flush(open: &mut OpenFile) -> io::Result<()> {
-    open.file.write_all(&open.buffer)?;
-    open.buffer.clear();
-    Ok(())
+fn failed(table: &FileTable, reason: String) -> Error {
+    Error::output(format!("rows cannot be written to table `{}`", table.name)).with_detail(reason)
 }
 
 /// The name that a file has until it is committed.
@@ -223,6 +322,9 @@ impl TableWriter for DirectoryWriter {
         let keys: Vec<ArrayRef> =
             self.key_columns.iter().map(|column| rows.column(*column).clone()).collect();
         let (views, keys) = (views_of(&columns), views_of(&keys));
+        if self.encoder.is_none() {
+            return self.write_columns(&columns, &keys, rows.num_rows());
+        }
         let (mut last, mut directory) = (None::<Vec<Value>>, String::new());
         for row in 0..rows.num_rows() {
             if !keys.is_empty() {
