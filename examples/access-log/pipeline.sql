@@ -10,8 +10,8 @@
 CREATE TABLE raw_lines (line STRING)
 WITH ('connector' = 'filesystem', 'path' = 'access.log', 'format' = 'raw');
 
--- Those that can be read. A line may be a minute late.
-CREATE TABLE accesses (
+-- The fields of those that look like accesses. A line may be a minute late.
+CREATE TABLE parsed (
   host STRING,
   `time` TIMESTAMP_LTZ(3),
   request STRING,
@@ -24,6 +24,9 @@ CREATE TABLE accesses (
   'connector' = 'filesystem', 'path' = 'access.log',
   'format' = 'log', 'log.format' = 'combined', 'log.ignore-parse-errors' = 'true'
 );
+
+-- A line whose time or status makes no sense is none.
+CREATE VIEW accesses AS SELECT * FROM parsed WHERE `time` IS NOT NULL AND status IS NOT NULL;
 
 CREATE VIEW minutes AS
 SELECT window_start, status, COUNT(*) AS requests, SUM(COALESCE(bytes, 0)) AS bytes
