@@ -6,7 +6,7 @@ use eddyline::{Error, Result};
 use eddyline_sql::{JobProgress, LiveRows};
 use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::execute;
-use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen};
+use ratatui::crossterm::terminal::{Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen};
 use ratatui::layout::{Constraint, Layout};
 use ratatui::style::{Color, Style, Stylize};
 use ratatui::text::{Line, Text};
@@ -89,11 +89,10 @@ fn no_terminal(error: std::io::Error) -> Error {
 impl Screen {
     pub(super) fn open(changelog: bool, width_max: usize) -> Result<Self> {
         let mut out = std::io::stdout();
-        execute!(out, EnterAlternateScreen).map_err(no_terminal)?;
+        // Not by the terminal's own `clear`: that asks where the cursor is, which not every terminal answers.
+        execute!(out, EnterAlternateScreen, Clear(ClearType::All)).map_err(no_terminal)?;
         let terminal = Terminal::new(CrosstermBackend::new(out)).map_err(no_terminal)?;
-        let mut screen = Screen { terminal, view: View::new(changelog, width_max) };
-        screen.terminal.clear().map_err(no_terminal)?;
-        Ok(screen)
+        Ok(Screen { terminal, view: View::new(changelog, width_max) })
     }
 
     /// Does what a key says; `Break` leaves the screen.
