@@ -25,16 +25,29 @@ pub(crate) struct EvalContext {
 
 pub(crate) type EvalResult<T> = Result<T, String>;
 
+/// A chain such as `a + b - c`, which nests to the left, from its first operand on: a long one must not need stack.
+fn chain(expr: &Typed, batch: &RecordBatch, context: &EvalContext) -> EvalResult<ArrayRef> {
+    let (mut steps, mut first) = (Vec::new(), expr);
+    while let Node::Arithmetic(op, left, right) = &*first.node {
+        steps.push((op, left, right, first));
+        first = left;
+    }
+    let mut value = evaluate(first, batch, context)?;
+    for (op, left, right, whole) in steps.into_iter().rev() {
+        let right_value = evaluate(right, batch, context)?;
+        let kinds = (&left.data_type.kind, &right.data_type.kind, &whole.data_type.kind);
+        value = arithmetic::binary(*op, &value, kinds.0, &right_value, kinds.1, kinds.2)?;
+    }
+    Ok(value)
+}
+
 /// The value of `expr` for each row of `batch`.
 pub(crate) fn evaluate(expr: &Typed, batch: &RecordBatch, context: &EvalContext) -> EvalResult<ArrayRef> {
     let rows = batch.num_rows();
     match &*expr.node {
         Node::Column(column) => Ok(batch.column(*column).clone()),
         Node::Literal(value) => Ok(repeat(value, &expr.data_type.kind, rows)),
-        Node::Arithmetic(op, left, right) => {
-            let (a, b) = (evaluate(left, batch, context)?, evaluate(right, batch, context)?);
-            arithmetic::binary(*op, &a, &left.data_type.kind, &b, &right.data_type.kind, &expr.data_type.kind)
-        }
+        Node::Arithmetic(..) => chain(expr, batch, context),
         Node::Negate(operand) => {
             arithmetic::negate(&evaluate(operand, batch, context)?, &operand.data_type.kind)
         }

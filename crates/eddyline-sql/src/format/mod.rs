@@ -10,6 +10,8 @@
 mod base64;
 mod changelog;
 mod csv;
+#[cfg(test)]
+mod fuzz;
 mod json;
 mod log;
 mod number;

@@ -26,6 +26,8 @@ pub struct ScriptOutput<'a> {
     format: OutputFormat,
     out: &'a mut dyn Write,
     pub(super) shows_rows: bool,
+    /// Whether what is there for people, such as answers to SHOW, is written: not where a program reads rows.
+    pub(super) tells: bool,
 }
 
 /// The rows of a query on their way to the reader.
@@ -41,10 +43,13 @@ fn failed(error: &std::io::Error) -> Error {
 
 impl<'a> ScriptOutput<'a> {
     pub(super) fn new(format: OutputFormat, out: &'a mut dyn Write) -> Self {
-        ScriptOutput { format, out, shows_rows: true }
+        ScriptOutput { format, out, shows_rows: true, tells: true }
     }
 
     pub(super) fn line(&mut self, text: &str) -> Result<()> {
+        if !self.tells {
+            return Ok(());
+        }
         writeln!(self.out, "{text}").map_err(|error| failed(&error))
     }
 
