@@ -1,4 +1,5 @@
-//! Eddyline's development commands: `cargo xtask demo | test | tidy | simulate | services | bench`.
+//! Eddyline's development commands: `cargo xtask demo | test | tidy | simulate | services | oracle
+//! | bench`.
 //!
 //! Everything a contributor or a build server runs is a subcommand here, so that there is one way to do it. This
 //! crate depends on no crate of Eddyline: it is the first thing a newcomer compiles and has to be there in seconds.
@@ -8,6 +9,7 @@ mod cargo;
 mod demo;
 mod licence;
 mod native;
+mod oracle;
 mod process;
 mod services;
 mod smoke;
@@ -72,6 +74,8 @@ enum Command {
         #[command(subcommand)]
         command: services::ServicesCommand,
     },
+    /// Run SQL scripts on Eddyline and on Flink and compare their final rows; Flink is fetched once.
+    Oracle(oracle::OracleArguments),
     /// Run the benchmarks.
     Bench {
         /// Which benchmark; all of them if not given.
@@ -94,6 +98,7 @@ fn main() -> ExitCode {
             process::replace_by_package(cargo::PROFILE, cargo::SIMULATION_PACKAGE, &[], all)
         }
         Command::Services { command } => services::run(command),
+        Command::Oracle(arguments) => oracle::run(arguments),
         Command::Bench { name, arguments } => bench(name, arguments),
     };
     match outcome {

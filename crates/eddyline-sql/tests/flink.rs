@@ -1,39 +1,58 @@
 //! Queries with the results that Flink 2.3 gave for them, late rows and changelogs included.
 //!
 //! `flink/streaming` and `flink/batch` hold a script per file, a line `----`, and Flink's final rows of its last query as
-//! JSON arrays, in any order. There are the tables of `flink/tables.sql`; a script may define its own over `${DATA}`.
+//! JSON arrays, in any order. There are the tables of `flink/tables.sql`, or of `flink/NAME.sql` if the first line is
+//! `-- tables: NAME`; a script may define its own over `${DATA}`, and write into `${OUT}`.
 
+mod corpus;
+
+use corpus::tables_of;
 use eddyline_sql::{OutputFormat, Session, SqlMode};
 use serde_json::Value;
 use std::path::Path;
 
-/// A row so that equal rows are equal texts: floats rounded, objects as their values.
+/// A value so that equal values are equal texts: floats rounded.
 fn normal(value: &Value) -> String {
     match value {
         Value::Number(number) if number.is_f64() => format!("{:.9e}", number.as_f64().unwrap_or(f64::NAN)),
         Value::Array(items) => format!("[{}]", items.iter().map(normal).collect::<Vec<_>>().join(",")),
-        Value::Object(fields) => format!("[{}]", fields.values().map(normal).collect::<Vec<_>>().join(",")),
         other => other.to_string(),
     }
 }
 
+/// JSON with its objects as arrays of their values, in the order in which they stand in the text.
+fn without_names(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    let mut rest = json;
+    while let Some(letter) = rest.chars().next() {
+        let mut length = letter.len_utf8();
+        match letter {
+            '{' => text.push('['),
+            '}' => text.push(']'),
+            '"' => {
+                let mut escaped = false;
+                let end = rest[1..].find(|letter| {
+                    let ends = letter == '"' && !escaped;
+                    escaped = letter == '\\' && !escaped;
+                    ends
+                });
+                length = end.map_or(rest.len(), |end| end + 2);
+                if rest[length..].starts_with(':') {
+                    length += 1;
+                } else {
+                    text.push_str(&rest[..length]);
+                }
+            }
+            other => text.push(other),
+        }
+        rest = &rest[length..];
+    }
+    text
+}
+
 /// The values of a row in the order in which they stand, whatever their names.
 fn values_of(line: &str) -> String {
-    if line.starts_with('[') {
-        return normal(&serde_json::from_str(line).expect("a row"));
-    }
-    // serde_json orders the members of objects by name; the order of columns is that of the text.
-    let mut values = Vec::new();
-    let mut rest = line.trim_start_matches('{');
-    while !rest.is_empty() && rest != "}" {
-        let mut name = serde_json::Deserializer::from_str(rest).into_iter::<Value>();
-        name.next().expect("a name").expect("a name");
-        let after = rest[name.byte_offset()..].trim_start_matches(':');
-        let mut value = serde_json::Deserializer::from_str(after).into_iter::<Value>();
-        values.push(normal(&value.next().expect("a value").expect("a value")));
-        rest = after[value.byte_offset()..].trim_start_matches(',');
-    }
-    format!("[{}]", values.join(","))
+    normal(&serde_json::from_str(&without_names(line)).expect("a row"))
 }
 
 /// Files with rows that may be late; each has a sorted twin.
@@ -76,8 +95,10 @@ fn with_patience(script: &str) -> String {
 
 fn run(query: &str, mode: SqlMode, parallelism: &str, input: Input) -> Result<Vec<String>, String> {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/flink/data");
-    let script = format!("{}{query}", include_str!("flink/tables.sql"));
+    let out = tempfile::tempdir().expect("a folder");
+    let script = format!("{}{query}", tables_of(query));
     let mut script = script.replace("${DATA}", &data.display().to_string());
+    script = script.replace("${OUT}", &out.path().display().to_string());
     if input == Input::Patient {
         script = with_patience(&script);
     }
@@ -120,6 +141,10 @@ fn check(folder: &str, mode: SqlMode, parallelism: &str, skipped: &[&str]) {
             continue;
         }
         let text = std::fs::read_to_string(file).expect("a test");
+        // Which rows of a second input are late, and which of equal rows is the first one, is certain at one worker only.
+        if parallelism != "1" && text.starts_with("-- tables: ") {
+            continue;
+        }
         let (query, rows) = text.split_once("\n----\n").expect("a query and rows");
         let mut expected: Vec<String> = rows.lines().map(values_of).collect();
         expected.sort();

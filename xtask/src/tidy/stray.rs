@@ -36,7 +36,7 @@ const FOLDERS: &[(&str, &[&str])] = &[
     ("docs", &["md", "svg", "png", "toml"]),
     ("examples", &["rs", "toml", "md", "txt", "log"]),
     ("tests", &["rs", "toml", "md", "txt", "log", "json", "jsonl", "snapshot", "bin", "pem"]),
-    ("xtask", &["rs", "toml"]),
+    ("xtask", &["java", "rs", "toml", "txt"]),
 ];
 
 /// Folders whose files are what programs wrote, under the names that they gave them.

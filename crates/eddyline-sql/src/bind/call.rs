@@ -41,6 +41,10 @@ impl ExprBinder<'_, '_> {
                 let text = args[0].data_type.to_string();
                 Ok(Typed::literal(Value::Text(text), TypeKind::STRING.not_null()))
             }
+            "CURRENT_DATABASE" if args.is_empty() => {
+                let name = self.binder.catalogs.current.1.clone();
+                Ok(Typed::literal(Value::Text(name), TypeKind::STRING.not_null()))
+            }
             "CURRENT_WATERMARK" => Err(SqlError::at(span, "CURRENT_WATERMARK is not supported")),
             _ => self.library_call(&name, args, span),
         }

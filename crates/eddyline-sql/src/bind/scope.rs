@@ -91,7 +91,7 @@ impl<'a> Scope<'a> {
     }
 
     fn unknown(&self, parts: &[Ident]) -> SqlError {
-        let name = &parts[parts.len() - 1];
+        let Some(name) = parts.last() else { return SqlError::new("a column is expected") };
         let span = parts[0].span.to(name.span);
         let whole: Vec<&str> = parts.iter().map(|part| part.name.as_str()).collect();
         let error = SqlError::at(span, format!("there is no column `{}`", whole.join(".")));

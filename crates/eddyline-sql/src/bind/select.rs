@@ -393,7 +393,10 @@ pub(super) fn group_exprs(items: &[GroupItem]) -> Vec<&Expr> {
 
 /// The items that `row.*` stands for, if `path` names a column that is a ROW.
 fn fields_of(path: &[crate::parser::ast::Ident], scope: &Scope<'_>) -> Option<Vec<(Expr, Option<String>)>> {
-    let typed = scope.resolve(path).ok().filter(|_| !path.is_empty())?;
+    if path.is_empty() {
+        return None;
+    }
+    let typed = scope.resolve(path).ok()?;
     let crate::types::TypeKind::Row(fields) = &typed.data_type.kind else { return None };
     let span = path[path.len() - 1].span;
     let item = |name: &String| {

@@ -29,16 +29,32 @@ pub(crate) struct EvalContext {
 
 pub(crate) type EvalResult<T> = Result<T, String>;
 
+/// A chain such as `a + b - c`, which nests to the left, from its first operand on: a long one must not need stack.
+fn chain(expr: &Typed, batch: &RecordBatch, context: &EvalContext) -> EvalResult<ArrayRef> {
+    let (mut steps, mut first) = (Vec::new(), expr);
+    while let Node::Arithmetic(op, left, right) = &*first.node {
+        steps.push((op, left, right, first));
+        first = left;
+    }
+    let mut value: Option<ArrayRef> = None;
+    for (op, left, right, whole) in steps.into_iter().rev() {
+        let (a, b) = match value.take() {
+            None => operands(left, right, batch, context)?,
+            Some(value) => (Operand::column(value), operand(right, batch, context)?),
+        };
+        let kinds = (&left.data_type.kind, &right.data_type.kind, &whole.data_type.kind);
+        value = Some(arithmetic::binary(*op, &a, kinds.0, &b, kinds.1, kinds.2)?);
+    }
+    value.ok_or_else(|| "a computation without operands".to_owned())
+}
+
 /// The value of `expr` for each row of `batch`.
 pub(crate) fn evaluate(expr: &Typed, batch: &RecordBatch, context: &EvalContext) -> EvalResult<ArrayRef> {
     let rows = batch.num_rows();
     match &*expr.node {
         Node::Column(column) => Ok(batch.column(*column).clone()),
         Node::Literal(value) => Ok(repeat(value, &expr.data_type.kind, rows)),
-        Node::Arithmetic(op, left, right) => {
-            let (a, b) = operands(left, right, batch, context)?;
-            arithmetic::binary(*op, &a, &left.data_type.kind, &b, &right.data_type.kind, &expr.data_type.kind)
-        }
+        Node::Arithmetic(..) => chain(expr, batch, context),
         Node::Negate(operand) => {
             arithmetic::negate(&evaluate(operand, batch, context)?, &operand.data_type.kind)
         }
@@ -85,6 +101,14 @@ pub(crate) fn evaluate(expr: &Typed, batch: &RecordBatch, context: &EvalContext)
     }
 }
 
+/// One side of a computation.
+fn operand(expr: &Typed, batch: &RecordBatch, context: &EvalContext) -> EvalResult<Operand> {
+    Ok(match expr.as_literal() {
+        Some(value) => Operand::constant(value, &expr.data_type.kind),
+        None => Operand::column(evaluate(expr, batch, context)?),
+    })
+}
+
 /// Both sides of a computation, of which one at most is a constant.
 fn operands(
     left: &Typed,
@@ -92,10 +116,7 @@ fn operands(
     batch: &RecordBatch,
     context: &EvalContext,
 ) -> EvalResult<(Operand, Operand)> {
-    let right = match right.as_literal() {
-        Some(value) => Operand::constant(value, &right.data_type.kind),
-        None => Operand::column(evaluate(right, batch, context)?),
-    };
+    let right = operand(right, batch, context)?;
     let left = match left.as_literal() {
         Some(value) if !right.is_constant() => Operand::constant(value, &left.data_type.kind),
         _ => Operand::column(evaluate(left, batch, context)?),

@@ -10,6 +10,9 @@ use arrow_schema::{Field, Schema};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+/// Parts of expressions among which equal ones are sought.
+const PARTS_MAX: usize = 1_000;
+
 /// Expressions over rows of so many columns.
 #[derive(Debug, Clone)]
 pub(crate) struct Program {
@@ -29,8 +32,8 @@ struct Uses {
 impl Program {
     pub(crate) fn new(exprs: Vec<Typed>, width: usize) -> Self {
         let mut uses: HashMap<Typed, Uses> = HashMap::new();
-        for expr in &exprs {
-            count(expr, true, &mut uses);
+        if !is_large(&exprs) {
+            exprs.iter().for_each(|expr| count(expr, true, &mut uses));
         }
         let mut shared: Vec<Typed> = uses
             .into_iter()
@@ -80,7 +83,9 @@ pub(crate) struct FilteredProgram {
 impl FilteredProgram {
     pub(crate) fn new(condition: Typed, mut exprs: Vec<Typed>, width: usize) -> Self {
         let mut uses: HashMap<Typed, Uses> = HashMap::new();
-        count(&condition, true, &mut uses);
+        if !is_large(&exprs) && !is_large(std::slice::from_ref(&condition)) {
+            count(&condition, true, &mut uses);
+        }
         let mut shared: Vec<Typed> = Vec::new();
         for expr in &mut exprs {
             expr.rewrite(&mut |part| {
@@ -135,6 +140,20 @@ fn with_column(batch: &RecordBatch, column: ArrayRef) -> EvalResult<RecordBatch>
     columns.push(column);
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options).map_err(text)
+}
+
+/// Whether looking for what is the same would take longer than it could ever save.
+fn is_large(exprs: &[Typed]) -> bool {
+    let mut open: Vec<&Typed> = exprs.iter().collect();
+    let mut parts = 0;
+    while let Some(expr) = open.pop() {
+        parts += 1;
+        if parts > PARTS_MAX {
+            return true;
+        }
+        open.extend(expr.children());
+    }
+    false
 }
 
 fn size(expr: &Typed) -> usize {

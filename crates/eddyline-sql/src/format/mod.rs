@@ -11,6 +11,8 @@ pub(crate) mod avro;
 mod base64;
 mod changelog;
 mod csv;
+#[cfg(test)]
+mod fuzz;
 mod json;
 mod log;
 mod number;

@@ -222,7 +222,11 @@ impl Translator {
         let before: Vec<&str> = inputs.iter().map(|(stream, _)| stream.uid.as_str()).collect();
         let uid = self.uids.next(&name, &describe(rel), &before);
         self.builder.set_uid(node, uid.clone());
-        let single = inputs.iter().all(|(_, route)| matches!(route, Route::Global));
+        let single = inputs.iter().all(|(_, route)| match route {
+            Route::Global => true,
+            Route::Keyed(columns) => columns.is_empty(),
+            Route::Forward => false,
+        });
         for (number, (stream, route)) in inputs.into_iter().enumerate() {
             self.connect(&stream, node, number, route);
         }
@@ -231,8 +235,9 @@ impl Translator {
         stream
     }
 
+    /// By `columns`. Without any, all rows meet at the owner of the empty key: there its state belongs.
     pub(super) fn keyed(columns: Vec<usize>) -> Route {
-        if columns.is_empty() { Route::Global } else { Route::Keyed(columns) }
+        Route::Keyed(columns)
     }
 
     /// The same rows with kinds.

@@ -1,7 +1,7 @@
 //! Aggregation by key: without end, with results that change, and window by window, with results that do not.
 
 use super::accumulator::{Accumulator, Aggregator, encode_results};
-use super::batches::{Incoming, Outgoing, flush};
+use super::batches::{Incoming, Outgoing, flush, hash_of};
 use super::distinct::{Distinct, DistinctSet};
 use super::keys::{BatchKeys, KeyRows};
 use super::stored::{hashes_of, living_table, unopened};
@@ -296,7 +296,13 @@ impl Operator for GroupAggregate {
         let mut groups: Vec<(RowBytes, Group)> =
             self.groups.drain().into_iter().filter(|(_, group)| group.rows > 0).collect();
         groups.sort_by(|one, other| one.0.cmp(&other.0));
-        if groups.is_empty() && self.spec.keys.is_empty() && context.info().instance == 0 {
+        // The one group of a query without keys is there without rows, too, at the owner of the empty key.
+        let owns_the_group = || {
+            let info = context.info();
+            let group = (hash_of(&RowBytes::new()) % u64::from(info.max_parallelism)) as u32;
+            info.key_groups.contains(group)
+        };
+        if groups.is_empty() && self.spec.keys.is_empty() && owns_the_group() {
             groups.push((RowBytes::new(), self.spec.create()));
         }
         for (key, group) in groups {

@@ -235,9 +235,7 @@ impl Operator for StreamRank {
         self.keys.begin(input.len());
         for row in 0..input.len() {
             if let Some((column, per_milli)) = self.spec.first_by_time
-                && views[column]
-                    .int(row)
-                    .is_some_and(|time| time.div_euclid(per_milli) <= context.watermark())
+                && views[column].int(row).is_some_and(|time| time.div_euclid(per_milli) < context.watermark())
             {
                 late += 1;
                 continue;

@@ -8,7 +8,7 @@ use eddyline_runtime::{Operator, OperatorContext, Progress, Stateful};
 use eddyline_state::{ManagedState, OperatorListState};
 use std::collections::BTreeMap;
 
-/// A time, a sort key and the rows that have them.
+/// A time, a sort key and the rows that have them; without rows, the time of those that left last.
 type Waiting = (i64, (Vec<u8>, Vec<Vec<u8>>));
 
 pub(crate) struct SortOperator {
@@ -17,6 +17,9 @@ pub(crate) struct SortOperator {
     /// The rowtime column and its units per millisecond, if rows leave when the watermark has passed them.
     time: Option<(usize, i64)>,
     rows: BTreeMap<(EventTime, Vec<u8>), Vec<RowBytes>>,
+    /// The time of the rows that left last: as in Flink, a row behind the watermark is late only if it would have had to
+    /// leave before them.
+    last: EventTime,
     state: OperatorListState<Waiting>,
     out: Outgoing,
 }
@@ -24,7 +27,8 @@ pub(crate) struct SortOperator {
 impl SortOperator {
     pub(crate) fn new(spec: RankSpec, time: Option<(usize, i64)>) -> Self {
         let out = Outgoing::new(&spec.output, false);
-        SortOperator { spec, time, rows: BTreeMap::new(), state: OperatorListState::list("rows", 0), out }
+        let state = OperatorListState::list("rows", 0);
+        SortOperator { spec, time, rows: BTreeMap::new(), last: EventTime::MIN, state, out }
     }
 
     fn give(&mut self, until: EventTime, context: &mut OperatorContext<'_>) -> Result<()> {
@@ -32,6 +36,7 @@ impl SortOperator {
             if first.key().0 > until {
                 break;
             }
+            self.last = first.key().0;
             for row in first.remove() {
                 self.out.push(kind::INSERT, &[&row])?;
                 flush(&mut self.out, false, 0, context)?;
@@ -55,7 +60,11 @@ impl Operator for SortOperator {
 
     fn restored(&mut self, _context: &mut OperatorContext<'_>) -> Result<()> {
         for (time, (key, rows)) in std::mem::take(self.state.items_mut()) {
-            self.rows.entry((time, key)).or_default().extend(rows);
+            if rows.is_empty() {
+                self.last = self.last.max(time);
+            } else {
+                self.rows.entry((time, key)).or_default().extend(rows);
+            }
         }
         Ok(())
     }
@@ -65,8 +74,9 @@ impl Operator for SortOperator {
         _checkpoint: eddyline_protocol::CheckpointId,
         _context: &mut OperatorContext<'_>,
     ) -> Result<()> {
-        self.state
-            .set(self.rows.iter().map(|((time, key), rows)| (*time, (key.clone(), rows.clone()))).collect());
+        let waiting = self.rows.iter().map(|((time, key), rows)| (*time, (key.clone(), rows.clone())));
+        let last = (self.last > EventTime::MIN).then(|| (self.last, (Vec::new(), Vec::new())));
+        self.state.set(waiting.chain(last).collect());
         Ok(())
     }
 
@@ -82,7 +92,7 @@ impl Operator for SortOperator {
                 },
                 None => 0,
             };
-            if self.time.is_some() && time <= context.watermark() {
+            if self.time.is_some() && time <= self.last {
                 late += 1;
                 continue;
             }

@@ -90,8 +90,8 @@ impl Session {
         crate::parser::is_complete(text)
     }
 
-    /// Runs all statements of `script`, and writes what they show to `out`: of queries, JSON, CSV and changelogs show
-    /// the last one only.
+    /// Runs all statements of `script`, and writes what they show to `out`: JSON, CSV and changelogs show the last query
+    /// only, and nothing else if there is a query.
     ///
     /// # Errors
     /// For the first statement that cannot be understood or run; statements before it have been run.
@@ -105,6 +105,7 @@ impl Session {
         let is_query = |parsed: &Parsed| matches!(parsed.statement, Statement::Query(_));
         let last = statements.iter().rposition(is_query);
         let mut output = ScriptOutput::new(format, out);
+        output.tells = format == OutputFormat::Table || last.is_none();
         for (number, parsed) in statements.iter().enumerate() {
             output.shows_rows = Some(number) == last || format == OutputFormat::Table;
             self.run(parsed, script, &mut output)?;

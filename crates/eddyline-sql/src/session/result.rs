@@ -32,6 +32,8 @@ pub struct ScriptOutput<'a> {
     pub(super) shows_rows: bool,
     /// Shows the rows of queries instead.
     pub(super) watcher: Option<&'a mut dyn Watcher>,
+    /// Whether what is there for people, such as answers to SHOW, is written: not where a program reads rows.
+    pub(super) tells: bool,
 }
 
 /// The rows of a query on their way to the reader.
@@ -57,7 +59,7 @@ fn failed(error: &std::io::Error) -> Error {
 
 impl<'a> ScriptOutput<'a> {
     pub(super) fn new(format: OutputFormat, out: &'a mut dyn Write) -> Self {
-        ScriptOutput { format, out, shows_rows: true, watcher: None }
+        ScriptOutput { format, out, shows_rows: true, watcher: None, tells: true }
     }
 
     pub(super) fn watched(out: &'a mut dyn Write, watcher: &'a mut dyn Watcher) -> Self {
@@ -65,6 +67,9 @@ impl<'a> ScriptOutput<'a> {
     }
 
     pub(super) fn line(&mut self, text: &str) -> Result<()> {
+        if !self.tells {
+            return Ok(());
+        }
         writeln!(self.out, "{text}").map_err(|error| failed(&error))
     }
 

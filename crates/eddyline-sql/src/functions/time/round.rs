@@ -3,7 +3,6 @@
 use super::civil::{DAY_NANOS, Moment, iso_weekday};
 use super::{Argument, CallInfo, Resolved, unit_argument};
 use crate::expr::arithmetic::{civil_of_days, days_of_civil};
-use crate::expr::text_format::instant_of_local;
 use crate::functions::any_nullable;
 use crate::functions::signature::{Takes, int_or, params, text};
 use crate::row::Value;
@@ -31,7 +30,8 @@ pub(in crate::functions) fn resolve_round(arguments: &[Argument]) -> Result<Reso
 pub(in crate::functions) fn rounded_time(args: &[Value], info: &CallInfo, up: bool) -> Result<Value, String> {
     let unit = TimeUnit::parse(text(args, 1)).ok_or("there is no such unit")?;
     let kind = &info.params[0].kind;
-    let moment = Moment::of(int_or(args, 0, 0), kind, &info.zone);
+    let given = int_or(args, 0, 0);
+    let moment = Moment::of(given, kind, &info.zone);
     let rounded = if unit >= TimeUnit::Day && *kind != TypeKind::Date {
         rounded_clock(moment, unit.millis() * 1_000_000, up)
     } else {
@@ -40,9 +40,8 @@ pub(in crate::functions) fn rounded_time(args: &[Value], info: &CallInfo, up: bo
     Ok(Value::Int(match kind {
         TypeKind::Date => rounded.days,
         TypeKind::Time(_) => rounded.nanos / 1_000_000,
-        TypeKind::TimestampLtz(_) => {
-            instant_of_local(rounded.joined(kind.in_nanos()), kind.in_nanos(), &info.zone)
-        }
+        // As in Flink: with the offset that the zone has at the given time, not at the rounded one.
+        TypeKind::TimestampLtz(_) => given - moment.joined(kind.in_nanos()) + rounded.joined(kind.in_nanos()),
         _ => rounded.joined(kind.in_nanos()),
     }))
 }

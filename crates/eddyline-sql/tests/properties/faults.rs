@@ -1,0 +1,96 @@
+//! A backend of state that fails once.
+
+use eddyline_core::{Error, Result};
+use eddyline_state::store::{Answer, MemoryBackend, Request, StateBackend, StatePlace, StateStore};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::Waker;
+
+/// Bytes that each state may have beside the store: next to nothing, so that nearly every access goes there.
+const RESIDENT_BYTES: usize = 200;
+
+/// Keeps state in memory; one access fails.
+pub struct FailsOnce {
+    inner: MemoryBackend,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    accesses_left: AtomicU64,
+    checkpoints: PathBuf,
+    restored: AtomicBool,
+}
+
+impl FailsOnce {
+    /// Fails at the access after `accesses`.
+    pub fn after(accesses: u64, checkpoints: &Path) -> Self {
+        let shared = Shared {
+            accesses_left: AtomicU64::new(accesses),
+            checkpoints: checkpoints.to_owned(),
+            restored: AtomicBool::new(false),
+        };
+        FailsOnce { inner: MemoryBackend::new(RESIDENT_BYTES), shared: Arc::new(shared) }
+    }
+
+    /// Whether it has failed when a checkpoint was complete.
+    pub fn restored(&self) -> bool {
+        self.shared.restored.load(Ordering::Relaxed)
+    }
+}
+
+impl StateBackend for FailsOnce {
+    fn open(&self, place: &StatePlace, waker: Waker) -> Result<Box<dyn StateStore>> {
+        Ok(Box::new(Store { inner: self.inner.open(place, waker)?, shared: self.shared.clone() }))
+    }
+
+    fn memory_bytes(&self, worker: usize) -> usize {
+        self.inner.memory_bytes(worker)
+    }
+}
+
+struct Store {
+    inner: Box<dyn StateStore>,
+    shared: Arc<Shared>,
+}
+
+fn has_complete(folder: &Path) -> bool {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .map(|entry| entry.path())
+        .any(|path| path.ends_with("COMPLETE") || path.is_dir() && has_complete(&path))
+}
+
+impl StateStore for Store {
+    fn submit(&mut self, request: Request) {
+        self.inner.submit(request);
+    }
+
+    fn poll(&mut self) -> Result<Option<Answer>> {
+        let answer = self.inner.poll()?;
+        if answer.is_none() {
+            return Ok(None);
+        }
+        let left = self
+            .shared
+            .accesses_left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        if left == Ok(1) {
+            self.shared.restored.store(has_complete(&self.shared.checkpoints), Ordering::Relaxed);
+            return Err(Error::input("the access that was to fail"));
+        }
+        Ok(answer)
+    }
+
+    fn wait(&mut self) -> Result<()> {
+        self.inner.wait()
+    }
+
+    fn expire(&mut self, limit: i64) {
+        self.inner.expire(limit);
+    }
+
+    fn resident_bytes_max(&self) -> usize {
+        self.inner.resident_bytes_max()
+    }
+}
