@@ -81,7 +81,7 @@ fn what_is_wrong_is_shown_where_it_stands_and_fails_the_run() {
     assert_eq!(
         told(&file),
         "error: there is no function `UPER`\n  where: wrong.sql, line 3, column 3\n    3 |   UPER(b) FROM (VALUES ('x')) AS t(b);\n      \
-         |   ^^^^\n  try: did you mean `UPPER`?\n"
+         |   ^^^^^^^\n  try: did you mean `UPPER`?\n"
     );
     let piped = sql(path, &[], "SELECT 1 AS a\n  FRM t;\nSELECT 'never' AS c;\n");
     assert_eq!(piped.status.code(), Some(1));

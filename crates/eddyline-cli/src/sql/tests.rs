@@ -32,7 +32,9 @@ fn what_may_come_next_is_proposed() {
     assert_eq!(proposed("SELECT 1; dro"), ["drop"]);
     assert_eq!(proposed("SELECT * FROM or"), ["orders"]);
     assert_eq!(proposed("INSERT INTO "), ["items", "orders"]);
-    assert_eq!(proposed("SELECT pri| FROM orders"), ["price"]);
+    // Columns come first.
+    assert_eq!(proposed("SELECT pric| FROM orders"), ["price"]);
+    assert_eq!(proposed("SELECT pri| FROM orders")[0], "price");
     assert_eq!(
         proposed("SELECT o.| FROM orders AS o JOIN items i ON i.item_id = o.id"),
         ["id", "price", "`order`"]

@@ -25,7 +25,7 @@ struct Place {
 ///     "error: there is no function `LOWR`\n\
 ///      \x20 where: names.sql, line 2, column 8\n\
 ///      \x20   2 | SELECT LOWR('A');\n\
-///      \x20     |        ^^^^\n\
+///      \x20     |        ^^^^^^^^^\n\
 ///      \x20 try: did you mean `LOWER`?"
 /// );
 /// ```
