@@ -127,6 +127,16 @@ impl Schema {
         })
     }
 
+    /// The type of the records, and which branch that is if the schema is a union.
+    fn root(&self) -> (usize, Option<i64>) {
+        let Shape::Union(branches) = &self.types[0].shape else { return (0, None) };
+        let is_record = |place: &usize| matches!(self.types[*place].shape, Shape::Record(_));
+        match branches.iter().position(is_record) {
+            Some(number) => (branches[number], Some(number as i64)),
+            None => (0, None),
+        }
+    }
+
     fn row(&self, place: usize, wanted: &[RowField]) -> Result<Plan, String> {
         let Shape::Record(found) = &self.types[place].shape else {
             return Err("the schema of the file is no record".into());
@@ -154,6 +164,8 @@ impl Schema {
 pub(crate) struct AvroFile {
     blocks: BlockReader,
     schema: Schema,
+    /// Which branch of a union the records are, if they are one of a union: Flink writes such files.
+    branch: Option<i64>,
     steps: Vec<Step>,
     types: Vec<SqlType>,
     /// The block that is being read: where it begins, its records, how many of them are read and left.
@@ -172,16 +184,17 @@ impl AvroFile {
     pub(crate) fn open(file: File, schema: &FormatSchema, block: u64, taken: u64) -> Result<Self, String> {
         let mut blocks = BlockReader::open(file)?;
         let found = Schema::parse(&blocks.schema)?;
+        let (root, branch) = found.root();
         let fields: Vec<RowField> = schema
             .wanted_columns()
             .map(|column| RowField { name: column.name.clone(), data_type: column.data_type.clone() })
             .collect();
-        let Plan::Row(steps, _) = found.row(0, &fields)? else {
+        let Plan::Row(steps, _) = found.row(root, &fields)? else {
             unreachable!("invariant: a record becomes a row");
         };
         let takes = steps.iter().any(|step| matches!(step, Step::Take(..)));
         if !takes && !fields.is_empty() {
-            let Shape::Record(names) = &found.types[0].shape else {
+            let Shape::Record(names) = &found.types[root].shape else {
                 return Err("its schema is no record".into());
             };
             let near = fields
@@ -199,6 +212,7 @@ impl AvroFile {
         let mut opened = AvroFile {
             blocks,
             schema: found,
+            branch,
             steps,
             types,
             begin,
@@ -246,6 +260,11 @@ impl AvroFile {
         let damaged = |reason: String| {
             format!("record {} of the block at byte {}: {reason}", self.taken + 1, self.begin)
         };
+        if let Some(branch) = self.branch
+            && input.long().map_err(damaged)? != branch
+        {
+            return Err(damaged("it is no record".into()));
+        }
         for step in &self.steps {
             match step {
                 Step::Skip(place) => skip(&self.schema, *place, &mut input, 0).map_err(damaged)?,

@@ -197,6 +197,26 @@ fn files_of_others_are_read_by_the_names_of_fields() {
     assert!(reason.contains("nested more than 1000 deep"), "{reason}");
 }
 
+/// Flink writes records as a branch of a union with null.
+#[test]
+fn records_may_be_a_branch_of_a_union() {
+    let place = tempfile::tempdir().unwrap();
+    let schema = r#"["null",{"type":"record","name":"r","fields":[{"name":"n","type":["null","int"]}]}]"#;
+    let mut records = Vec::new();
+    for value in [1, 1, 7, 1, 0] {
+        write_long(value, &mut records);
+    }
+    foreign(place.path(), schema, &records, 2);
+    let columns = [("n", TypeKind::Int)];
+    assert_eq!(read(&definition(place.path(), &columns, &[]), &columns).unwrap(), ["7", "NULL"]);
+    foreign(place.path(), schema, &[0], 1);
+    let reason = read(&definition(place.path(), &columns, &[]), &columns).unwrap_err();
+    assert!(
+        reason.contains("record 1 of the block at byte") && reason.contains("it is no record"),
+        "{reason}"
+    );
+}
+
 #[test]
 fn files_that_were_cut_off_or_changed_are_errors() {
     let place = tempfile::tempdir().unwrap();
