@@ -34,7 +34,7 @@ const FOLDERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("docs", &["md", "svg", "png", "toml"]),
-    ("examples", &["rs", "toml", "md", "txt", "log"]),
+    ("examples", &["rs", "toml", "md", "txt", "log", "sql"]),
     ("tests", &["rs", "toml", "md", "txt", "log", "json", "jsonl", "snapshot", "bin", "pem"]),
     ("xtask", &["java", "rs", "toml", "txt"]),
 ];

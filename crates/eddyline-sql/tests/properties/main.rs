@@ -16,7 +16,7 @@ use proptest::test_runner::Config;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-const CASES: u32 = 100;
+const CASES: u32 = 40;
 /// Each waits for many writes to the disk.
 const CASES_WITH_FAULTS: u32 = 12;
 
