@@ -143,7 +143,7 @@ fn plans_show_changes_and_upsert_keys_of_each_edge() {
         "SELECT customer, id FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY customer ORDER BY amount) AS n \
          FROM orders) WHERE n <= 3",
     );
-    assert!(line(&ranked, "Rank(").contains("upsertKeys=[[customer, n]]"), "{ranked}");
+    assert!(line(&ranked, "Rank(").contains("upsertKeys=[[customer, $w0]]"), "{ranked}");
     let written = plan("INSERT INTO totals SELECT name, COUNT(*) FROM customers GROUP BY name");
     assert!(line(&written, "Sink(").contains("primaryKey=[name], fields=[name, total]"), "{written}");
     assert!(line(&written, "GroupAggregate").contains("upsertKeys=[[name]]"), "{written}");

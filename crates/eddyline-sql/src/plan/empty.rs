@@ -4,8 +4,9 @@
 
 use super::rewrite::map_inputs;
 use super::{AggregateFunction, JoinKind, Op, Rel};
-use crate::expr::Typed;
+use crate::expr::{EvalContext, Node, Typed, fold};
 use crate::row::Value;
+use jiff::tz::TimeZone;
 
 /// `rel` with what gives no rows made empty, and global aggregates over it made their one row.
 pub(super) fn fold_empty(rel: Rel) -> Rel {
@@ -51,6 +52,28 @@ fn is_empty(rel: &Rel) -> bool {
 
 /// Whether a condition holds for no row, whatever the row.
 fn passes_nothing(predicate: &Typed) -> bool {
-    let never = |conjunct: &Typed| matches!(conjunct.as_literal(), Some(Value::Bool(false) | Value::Null));
-    predicate.clone().conjuncts().iter().any(never)
+    predicate.clone().conjuncts().iter().any(|conjunct| matches!(constant(conjunct), Some(false)))
+}
+
+/// Whether `condition` holds, if that is the same for all rows, at all times and everywhere; NULL does not hold.
+fn constant(condition: &Typed) -> Option<bool> {
+    let depends = |part: &Typed| {
+        !matches!(
+            *part.node,
+            Node::Literal(_)
+                | Node::Compare(..)
+                | Node::Arithmetic(..)
+                | Node::And(_)
+                | Node::Or(_)
+                | Node::Not(_)
+                | Node::IsNull(_)
+                | Node::IsTruth(..)
+        )
+    };
+    if condition.any(&depends) {
+        return None;
+    }
+    let context = EvalContext { zone: TimeZone::UTC, now_micros: 0, lenient_casts: false };
+    // What fails does so when it is computed.
+    fold(condition, &context).ok().map(|value| value == Value::Bool(true))
 }
