@@ -22,15 +22,20 @@ pub struct FailsOnce {
 
 struct Shared {
     accesses_left: AtomicU64,
+    /// Whether it does not fail before a checkpoint is complete.
+    waits: bool,
+    failed: AtomicBool,
     checkpoints: PathBuf,
     restored: AtomicBool,
 }
 
 impl FailsOnce {
-    /// Fails at the access after `accesses`.
+    /// Fails at the access after `accesses`; if that is odd, at the first one from there on that comes after a checkpoint.
     pub fn after(accesses: u64, checkpoints: &Path) -> Self {
         let shared = Shared {
             accesses_left: AtomicU64::new(accesses),
+            waits: accesses % 2 == 1,
+            failed: AtomicBool::new(false),
             checkpoints: checkpoints.to_owned(),
             restored: AtomicBool::new(false),
         };
@@ -77,13 +82,16 @@ impl StateStore for Store {
         if answer.is_none() {
             return Ok(None);
         }
-        let left = self
-            .shared
-            .accesses_left
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
-        if left == Ok(1) {
-            self.shared.restored.store(has_complete(&self.shared.checkpoints), Ordering::Relaxed);
-            return Err(Error::input("the access that was to fail"));
+        let shared = &self.shared;
+        let count = |left: u64| left.checked_sub(1);
+        let left = shared.accesses_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, count);
+        if left.unwrap_or(1) == 1 && !shared.failed.load(Ordering::Relaxed) {
+            let is_complete = has_complete(&shared.checkpoints);
+            if is_complete || !shared.waits {
+                shared.failed.store(true, Ordering::Relaxed);
+                shared.restored.store(is_complete, Ordering::Relaxed);
+                return Err(Error::input("the access that was to fail"));
+            }
         }
         Ok(answer)
     }

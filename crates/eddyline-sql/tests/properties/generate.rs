@@ -139,7 +139,8 @@ pub fn relation() -> impl Strategy<Value = String> {
                 "SELECT k, {aggregate} AS v FROM ({from}) GROUP BY k HAVING COUNT(*) > 1"
             )),
             (inner.clone(), one_of(&AGGREGATES)).prop_map(|(from, aggregate)| format!(
-                "SELECT CAST(COUNT(k) AS INT) AS k, {aggregate} AS v FROM ({from})"
+                // Over no rows at all, a stream has no result, and bounded data has one.
+                "SELECT CAST(COUNT(k) AS INT) AS k, {aggregate} AS v FROM ({from}) HAVING COUNT(*) > 0"
             )),
             inner.clone().prop_map(|from| format!("SELECT DISTINCT k, v FROM ({from})")),
             (pair(), one_of(&JOINS)).prop_map(|((left, right), join)| format!(
