@@ -1,5 +1,8 @@
 //! Queries give the same rows when nearly all of their state is in stores: each access brings it in and pushes it out.
 
+mod corpus;
+
+use corpus::{tables_of, values_of};
 use eddyline::Options;
 use eddyline_runtime::StateBackendService;
 use eddyline_sql::{OutputFormat, Session};
@@ -11,10 +14,11 @@ use std::sync::Arc;
 const RESIDENT_BYTES: usize = 200;
 const BATCH_ROWS: usize = 7;
 
-/// The final rows of `query`, sorted; or its error.
+/// The final rows of `query`, sorted, sums of doubles rounded: their last bits depend on the order in which rows come, which
+/// nobody promises. Or its error.
 fn run(query: &str, has_stores: bool) -> Result<Vec<String>, String> {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/flink/data");
-    let script = format!("{}{query}", include_str!("flink/tables.sql"));
+    let script = format!("{}{query}", tables_of(query));
     let script = script.replace("${DATA}", &data.display().to_string());
     let mut options = Options::default();
     options.runtime.batch_rows = BATCH_ROWS;
@@ -26,30 +30,9 @@ fn run(query: &str, has_stores: bool) -> Result<Vec<String>, String> {
     session.set_option("table.local-time-zone", "UTC").expect("a time zone");
     let mut out = Vec::new();
     session.run_script(&script, OutputFormat::Json, &mut out).map_err(|error| error.report())?;
-    let mut rows: Vec<String> = String::from_utf8(out).expect("UTF-8").lines().map(rounded).collect();
+    let mut rows: Vec<String> = String::from_utf8(out).expect("UTF-8").lines().map(values_of).collect();
     rows.sort();
     Ok(rows)
-}
-
-/// A row with its long fractions cut to twelve digits: the last bits of a sum of doubles depend on the order in which rows
-/// come, which nobody promises.
-fn rounded(row: &str) -> String {
-    let is_long = |part: &str| part.split_once('.').is_some_and(|(_, digits)| digits.len() > 12);
-    let cut = |part: &str| match part.parse::<f64>() {
-        Ok(value) if is_long(part) => format!("{value:.12e}"),
-        _ => part.to_owned(),
-    };
-    let is_part = |letter: char| letter.is_ascii_digit() || letter == '.' || letter == '-';
-    let mut text = String::new();
-    let mut rest = row;
-    while !rest.is_empty() {
-        let start = rest.find(is_part).unwrap_or(rest.len());
-        let end = rest[start..].find(|letter| !is_part(letter)).map_or(rest.len(), |length| start + length);
-        text.push_str(&rest[..start]);
-        text.push_str(&cut(&rest[start..end]));
-        rest = &rest[end..];
-    }
-    text
 }
 
 #[test]

@@ -198,6 +198,7 @@ fn ended(child: &mut Child) -> Result<Option<bool>> {
         if let Some(status) = child.try_wait().map_err(failed)? {
             return Ok(Some(status.success()));
         }
+        // A child's end can be waited for, or asked for; only asking leaves room for a limit.
         std::thread::sleep(LOOK_AGAIN);
     }
     child.kill().map_err(failed)?;
